@@ -1,0 +1,179 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+)
+
+const (
+	// DefaultMaxTokens is how many tokens a cache holds when [Options.MaxTokens] is zero.
+	DefaultMaxTokens = 131_072
+
+	// DefaultTimeout bounds one fetch when [Options.Timeout] is zero.
+	DefaultTimeout = 30 * time.Second
+
+	// finalWindow before its expiry a token may expire on its way to the resource, so a new one is worth a wait.
+	finalWindow = 5 * time.Second
+)
+
+// FetchFunc gets a new token for key. claims is empty but for [Cache.Renew].
+//
+// ctx descends from [context.Background] and ends when the fetch's time is up. The function is called from goroutines
+// of the cache's own, for different keys concurrently, and for one key at most once at a time, challenges aside.
+// ExpiresOn of the token must be set; RefreshOn may be zero.
+type FetchFunc[K comparable] func(ctx context.Context, key K, claims string) (azcore.AccessToken, error)
+
+// Options of a [Cache]. The zero value is ready to use.
+type Options struct {
+	// MaxTokens bounds the keys held. When there are more, expired ones go first, then the least recently used; never one
+	// with a fetch in flight. Recency is counted in insertions. Zero means [DefaultMaxTokens].
+	MaxTokens int
+
+	// Timeout bounds one fetch. Zero means [DefaultTimeout].
+	Timeout time.Duration
+
+	// Backoff tells how long after err, the failures-th failure in a row (from 1), the key is left alone.
+	// Nil means [Backoff]. It is called with a lock held and must not call the cache.
+	Backoff func(err error, failures int) time.Duration
+
+	// RetryAfter tells for how long the other side asked to be left alone in err; zero if it did not. The cache makes that
+	// longer by a random part of up to a fifth, and an hour at most. It goes before Backoff and, unlike it, holds challenges
+	// back too. Nil means never. It is called with a lock held and must not call the cache.
+	RetryAfter func(err error) time.Duration
+}
+
+// Cache holds one token per key. Make one with [New].
+type Cache[K comparable] struct {
+	fetch   FetchFunc[K]
+	options Options
+	origin  time.Time // of the monotonic clock that back-off is measured on
+
+	entries    sync.Map      // K to *entry[K]; written under mu
+	insertions atomic.Uint64 // the clock that recency is told by
+
+	mu    sync.Mutex // guards what follows and every entry's plain fields; never held over a fetch
+	count int
+	idle  evictionQueue[K]
+}
+
+// New returns an empty cache that gets its tokens from fetch. Nil options are fine.
+func New[K comparable](fetch FetchFunc[K], options *Options) *Cache[K] {
+	c := &Cache[K]{fetch: fetch, origin: time.Now()}
+	if options != nil {
+		c.options = *options
+	}
+	if c.options.MaxTokens <= 0 {
+		c.options.MaxTokens = DefaultMaxTokens
+	}
+	if c.options.Timeout <= 0 {
+		c.options.Timeout = DefaultTimeout
+	}
+	if c.options.Backoff == nil {
+		c.options.Backoff = func(_ error, failures int) time.Duration { return Backoff(failures) }
+	}
+	if c.options.RetryAfter == nil {
+		c.options.RetryAfter = func(error) time.Duration { return 0 }
+	}
+	return c
+}
+
+// Get returns the token for key: the cached one while it is valid, else that of the one fetch in flight, waiting for it no
+// longer than ctx lasts. The token's RefreshOn is when the cache itself will refresh it.
+//
+// Errors are those of the fetch, possibly remembered from an earlier one, or that of ctx; the latter tells what the fetch
+// was doing and how it last failed. [errors.Is] and [errors.As] reach all of them.
+func (c *Cache[K]) Get(ctx context.Context, key K) (azcore.AccessToken, error) {
+	if e := c.load(key); e != nil {
+		if t := e.token.Load(); t != nil {
+			c.touch(e)
+			now := time.Now()
+			if now.UnixNano() < t.freshUntil {
+				return t.AccessToken, nil
+			}
+			if now.Before(t.worthWaiting) {
+				c.refresh(ctx, e, now)
+				return t.AccessToken, nil
+			}
+		}
+	}
+	return c.await(ctx, key)
+}
+
+// await is Get without a token that is good for more than its last seconds.
+func (c *Cache[K]) await(ctx context.Context, key K) (azcore.AccessToken, error) {
+	for {
+		f, err := c.join(ctx, key)
+		if err == nil {
+			err = f.wait(ctx)
+		}
+		if err == nil && !f.superseded {
+			return f.token, nil
+		}
+		if err != nil {
+			if t := c.lastResort(ctx, key); t != nil {
+				return t.AccessToken, nil
+			}
+			return azcore.AccessToken{}, err
+		}
+		// Invalidated, or overtaken by a challenge: there is a newer answer, or soon will be.
+	}
+}
+
+// join returns the flight to wait for: the one under way, a new one, or one that has landed since the caller looked.
+// While the key is left alone after a failure, it returns that failure instead.
+func (c *Cache[K]) join(ctx context.Context, key K) (*flight, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	e := c.load(key)
+	if e != nil {
+		if t := e.token.Load(); t != nil && now.Before(t.worthWaiting) {
+			return landed(t.AccessToken), nil
+		}
+		if e.flight != nil {
+			return e.flight, nil
+		}
+		if err := e.failure.standing(c.elapsed(now)); err != nil {
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &waitError{ended: err, doing: "not started"}
+	}
+	if e == nil {
+		e = c.insert(key)
+	} else {
+		c.touch(e)
+	}
+	c.launchRefresh(e)
+	return e.flight, nil
+}
+
+// refresh starts a background fetch for a stale token, if one is due and nobody else did. An ended context starts none.
+func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], now time.Time) {
+	if c.elapsed(now) < e.quietUntil.Load() || ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.elapsed(now) >= e.quietUntil.Load() && c.load(e.key) == e {
+		c.launchRefresh(e)
+	}
+}
+
+// lastResort returns a token in its last seconds, for a caller that is still there.
+func (c *Cache[K]) lastResort(ctx context.Context, key K) *token {
+	if e := c.load(key); e != nil && ctx.Err() == nil {
+		if t := e.token.Load(); t != nil && time.Now().Before(t.ExpiresOn) {
+			return t
+		}
+	}
+	return nil
+}
+
+// elapsed is the reading of the monotonic clock that back-off is measured on.
+func (c *Cache[K]) elapsed(now time.Time) int64 { return int64(now.Sub(c.origin)) }

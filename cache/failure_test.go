@@ -1,0 +1,114 @@
+package cache_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/cache"
+)
+
+func TestFailureIsSharedUntilTheNextAttemptIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{err: errDown}
+		c := cache.New(o.fetch, nil)
+		for range 1000 {
+			_, err := c.Get(t.Context(), "a")
+			require.ErrorIs(t, err, errDown)
+		}
+		require.Equal(t, 1, o.count())
+		_, err := c.Get(t.Context(), "a")
+		require.ErrorContains(t, err, "failure 1, backing off: next attempt at 2000-01-01 00:00:01.")
+		time.Sleep(2 * time.Second)
+		o.set(0, nil)
+		get(t, c, "a")
+		require.Equal(t, 2, o.count())
+	})
+}
+
+func TestFailedBackgroundRefreshOnlyMovesTheNextAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{lifetime: 24 * time.Hour, refreshIn: time.Hour}
+		c := cache.New(o.fetch, nil)
+		first := get(t, c, "a")
+		time.Sleep(time.Hour)
+		o.set(0, errDown)
+		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			require.Equal(t, first, get(t, c, "a"))
+		}
+		attempts := o.count() - 1
+		require.LessOrEqual(t, attempts, 5+20, "1, 2, 4, 8, 16 s and then every 30 to 60 s")
+		require.GreaterOrEqual(t, attempts, 10)
+		o.set(0, nil)
+		time.Sleep(time.Minute)
+		get(t, c, "a")
+		synctest.Wait()
+		require.Equal(t, "a-"+"", get(t, c, "a").Token[:2])
+		require.NotEqual(t, first, get(t, c, "a"))
+	})
+}
+
+func TestBackoffDoublesToAMinuteWithJitter(t *testing.T) {
+	for failures, base := range map[int]time.Duration{0: time.Second, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 5: 16 * time.Second, 6: 30 * time.Second, 7: 30 * time.Second, 1 << 30: 30 * time.Second} {
+		seen := map[time.Duration]bool{}
+		for range 100 {
+			got := cache.Backoff(failures)
+			require.GreaterOrEqual(t, got, base)
+			require.Less(t, got, 2*base)
+			seen[got] = true
+		}
+		require.Greater(t, len(seen), 90)
+	}
+}
+
+func TestBackoffIsResetBySuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var counts []int
+		o := &origin{err: errDown}
+		c := cache.New(o.fetch, &cache.Options{Backoff: func(err error, failures int) time.Duration {
+			require.ErrorIs(t, err, errDown)
+			counts = append(counts, failures)
+			return time.Second
+		}})
+		for range 3 {
+			_, _ = c.Get(t.Context(), "a")
+			time.Sleep(time.Second)
+		}
+		o.set(0, nil)
+		get(t, c, "a")
+		time.Sleep(2 * time.Hour)
+		o.set(0, errDown)
+		_, _ = c.Get(t.Context(), "a")
+		require.Equal(t, []int{1, 2, 3, 1}, counts)
+	})
+}
+
+var errThrottled = errors.New("throttled")
+
+func TestRetryAfterGoesBeforeBackoffAndIsStretchedByAFifthAtMost(t *testing.T) {
+	for name, row := range map[string]struct{ asked, least, most time.Duration }{
+		"a minute":      {time.Minute, time.Minute, 72 * time.Second},
+		"fifty minutes": {50 * time.Minute, 50 * time.Minute, time.Hour},
+		"a day":         {24 * time.Hour, time.Hour, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{err: errThrottled}
+				c := cache.New(o.fetch, &cache.Options{RetryAfter: func(error) time.Duration { return row.asked }})
+				_, err := c.Get(t.Context(), "a")
+				require.ErrorIs(t, err, errThrottled)
+				time.Sleep(row.least - 1)
+				_, err = c.Get(t.Context(), "a")
+				require.ErrorIs(t, err, errThrottled)
+				require.ErrorContains(t, err, "asked to wait: next attempt at 2000-01-01")
+				require.Equal(t, 1, o.count())
+				time.Sleep(row.most - row.least + 1)
+				_, _ = c.Get(t.Context(), "a")
+				require.Equal(t, 2, o.count())
+			})
+		})
+	}
+}

@@ -1,0 +1,175 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+)
+
+// grace is how long a fetch whose context has ended may take to say why before it is abandoned.
+const grace = 100 * time.Millisecond
+
+// flight is one fetch that any number of callers wait for.
+type flight struct {
+	number   uint64 // of its entry's flights
+	progress atomic.Pointer[progress]
+	done     chan struct{}
+
+	// What follows is written before done is closed, and read after.
+
+	token      azcore.AccessToken
+	err        error
+	landedAt   time.Time
+	superseded bool // the token was invalidated or a newer challenge answered since takeoff: token is not in the cache
+}
+
+// progress is what a flight says of itself to a caller that stops waiting.
+type progress struct {
+	doing string
+	err   error // how it failed last; nil if it did not
+}
+
+// landed returns a flight that has brought t.
+func landed(t azcore.AccessToken) *flight {
+	f := &flight{token: t, done: make(chan struct{})}
+	close(f.done)
+	return f
+}
+
+// wait returns the flight's error when it has landed, or ctx's when that ends first.
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return f.err
+	default:
+	}
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		e := &waitError{ended: ctx.Err()}
+		if cause := context.Cause(ctx); !errors.Is(e.ended, cause) {
+			e.cause = cause
+		}
+		if p := f.progress.Load(); p != nil {
+			e.doing, e.last = p.doing, p.err
+		}
+		return e
+	}
+}
+
+// launchRefresh starts the key's one refresh.
+func (c *Cache[K]) launchRefresh(e *entry[K]) {
+	e.flight = c.launch(e, "", true)
+	e.wake()
+}
+
+// launch starts a flight for e.
+func (c *Cache[K]) launch(e *entry[K], claims string, plain bool) *flight {
+	e.launched++
+	e.inFlight++
+	c.idle.remove(e)
+	f := &flight{number: e.launched, done: make(chan struct{})}
+	f.progress.Store(&progress{doing: "starting", err: e.failure.err})
+	go func() {
+		t, err := c.fly(f, e.key, claims)
+		c.land(e, f, t, err, plain)
+	}()
+	return f
+}
+
+// fly runs the fetch on a context and a goroutine of its own: nobody's cancellation ends it, and it cannot outlast its
+// time even if it ignores its context.
+func (c *Cache[K]) fly(f *flight, key K, claims string) (azcore.AccessToken, error) {
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), progressKey{}, f), c.options.Timeout)
+	defer cancel()
+	type outcome struct {
+		token azcore.AccessToken
+		err   error
+	}
+	result := make(chan outcome, 1)
+	go func() {
+		o := outcome{err: errors.New("cache: the fetch ended its goroutine (runtime.Goexit)")}
+		defer func() {
+			if p := recover(); p != nil {
+				o = outcome{err: panicError(p)}
+			}
+			result <- o
+		}()
+		o.token, o.err = c.fetch(ctx, key, claims)
+	}()
+	select {
+	case o := <-result:
+		return o.token, o.err
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-result:
+		return o.token, o.err
+	case <-time.After(grace):
+		p := f.progress.Load()
+		return azcore.AccessToken{}, &waitError{ended: ctx.Err(), doing: "abandoned after " + c.options.Timeout.String() + " while " + p.doing, last: p.err}
+	}
+}
+
+// land stores what a flight brought and wakes those who wait for it.
+func (c *Cache[K]) land(e *entry[K], f *flight, t azcore.AccessToken, err error, plain bool) {
+	now := time.Now()
+	if err == nil && !t.ExpiresOn.After(now) {
+		err = fmt.Errorf("cache: the fetch brought a token that expired at %s", t.ExpiresOn.UTC().Format(time.RFC3339))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(f.done)
+	f.landedAt, f.err, f.superseded = now, err, f.number <= e.barrier
+	switch {
+	case f.superseded:
+		f.token = t
+	case err == nil:
+		e.store(t, now)
+		f.token = e.token.Load().AccessToken
+		if !plain {
+			e.barrier = f.number // no older flight overwrites the answer to a challenge
+		}
+	default:
+		c.remember(e, err, plain)
+	}
+	if e.flight == f {
+		e.flight = nil
+	}
+	e.wake()
+	if e.inFlight--; e.inFlight == 0 {
+		c.idle.add(e)
+	}
+	c.trim(now)
+}
+
+// panicError makes an error of a panic. The value is told only by its type unless the runtime made it: a panic of the
+// fetch's own may quote a token.
+func panicError(p any) error {
+	what := fmt.Sprintf("a value of type %T, not shown because it could hold a secret", p)
+	if r, ok := p.(runtime.Error); ok {
+		what = r.Error()
+	}
+	return fmt.Errorf("cache: the fetch panicked at %s: %s", panicSite(), what)
+}
+
+// panicSite returns the function and line that panicked: the first frame below the runtime's panic machinery.
+func panicSite() string {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	for panicking := false; ; {
+		frame, more := frames.Next()
+		ofRuntime := strings.HasPrefix(frame.Function, "runtime.")
+		if panicking && !ofRuntime || !more {
+			return fmt.Sprintf("%s:%d", frame.Function, frame.Line)
+		}
+		panicking = panicking || ofRuntime
+	}
+}

@@ -1,0 +1,56 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+type progressKey struct{}
+
+// Report tells callers that stop waiting for the fetch that ctx belongs to what it is doing, and how it failed last; with a
+// nil err the failure that was reported before stands. doing continues a sentence: "waiting for a reply from
+// login.microsoftonline.com". Outside a fetch it does nothing.
+func Report(ctx context.Context, doing string, err error) {
+	f, ok := ctx.Value(progressKey{}).(*flight)
+	if !ok {
+		return
+	}
+	if err == nil {
+		err = f.progress.Load().err
+	}
+	f.progress.Store(&progress{doing: doing, err: err})
+}
+
+// waitError is what a caller gets whose context ended before the flight it waited for.
+type waitError struct {
+	ended error // the context's
+	cause error // why, when the context's owner told
+	doing string
+	last  error
+}
+
+func (e *waitError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.ended.Error())
+	if e.cause != nil {
+		fmt.Fprintf(&b, " (%s)", e.cause)
+	}
+	if e.doing != "" {
+		b.WriteString("; the exchange was " + e.doing)
+	}
+	if e.last != nil {
+		fmt.Fprintf(&b, "; its last failure: %s", e.last)
+	}
+	return b.String()
+}
+
+func (e *waitError) Unwrap() []error {
+	var errs []error
+	for _, err := range []error{e.ended, e.cause, e.last} {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}

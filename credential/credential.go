@@ -1,0 +1,99 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/entrafed/entrafed/cache"
+	"github.com/entrafed/entrafed/exchange"
+)
+
+// Credential gets access tokens for one identity, and keeps them fresh. It is safe for concurrent use; share it.
+type Credential struct {
+	clientID string
+	tenants  tenants
+	source   source
+	client   *exchange.Client
+	cache    *cache.Cache[key]
+}
+
+var _ azcore.TokenCredential = (*Credential)(nil)
+
+// key is what tokens are cached by.
+type key struct {
+	tenant tenantKey
+	scopes string // as asked for, separated by spaces
+	cae    bool
+}
+
+// New returns a credential made of the options and, where they are empty, the environment. New(nil) is right in a pod that
+// the workload identity webhook set up. It sends nothing and does not read the token file, which may appear later.
+//
+// The error reports everything that is missing or malformed at once. It is [ErrNotConfigured] when the environment has
+// nothing of a workload identity.
+func New(options *Options) (*Credential, error) {
+	if options == nil {
+		options = &Options{}
+	}
+	s, err := resolve(options)
+	if err != nil {
+		return nil, err
+	}
+	c := &Credential{clientID: s.clientID, tenants: s.tenants, source: s.source, client: s.client}
+	c.cache = cache.New(c.fetch, &cache.Options{MaxTokens: options.MaxTokens, RetryAfter: retryAfter})
+	return c, nil
+}
+
+// GetToken returns an access token for the scopes: a cached one while it is valid, else one from Entra ID.
+//
+// At least one scope is required; Entra ID wants "{resource}/.default". TenantID may name another tenant that
+// [Options.AdditionallyAllowedTenants] allows. Claims, a challenge decoded from base64, bypasses the cache, and its token
+// replaces the cached one. Azure SDK clients call this method, concurrently and often: a hit costs about two readings of
+// the clock and no allocation.
+//
+// The error says what was asked for and what went wrong. It stops the retries of azcore's pipeline, because what could be
+// retried has been.
+func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	k, err := c.key(&options)
+	if err != nil {
+		return azcore.AccessToken{}, c.explain(&options, err)
+	}
+	var token azcore.AccessToken
+	if options.Claims == "" {
+		token, err = c.cache.Get(ctx, k)
+	} else {
+		token, err = c.cache.Renew(ctx, k, options.Claims)
+	}
+	if err != nil {
+		return azcore.AccessToken{}, c.explain(&options, err)
+	}
+	return token, nil
+}
+
+// key returns what the request's token is cached by, or why there can be none.
+func (c *Credential) key(options *policy.TokenRequestOptions) (key, error) {
+	k := key{tenant: c.tenants.home.key, cae: options.EnableCAE}
+	if options.TenantID != "" {
+		var err error
+		if k.tenant, err = c.tenants.resolve(options.TenantID); err != nil {
+			return key{}, err
+		}
+	}
+	if len(options.Scopes) == 1 {
+		k.scopes = options.Scopes[0]
+	} else {
+		k.scopes = strings.Join(options.Scopes, " ")
+	}
+	if k.scopes == "" {
+		return key{}, errors.New("at least one scope is required")
+	}
+	return k, nil
+}
+
+// Invalidate drops token if it is still the cached one, wherever it is cached: the next GetToken gets a new one. A token that
+// has been replaced already does no harm, so two clients that were refused the same token cause one exchange.
+func (c *Credential) Invalidate(token string) { c.cache.Invalidate(token) }

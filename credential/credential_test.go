@@ -1,0 +1,393 @@
+package credential_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/cache"
+	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/exchange/entratest"
+)
+
+func TestColdStartIsExactlyOneRequest(t *testing.T) {
+	r := newRig(t)
+	get(t, r.credential(t), scope(vault))
+	require.Len(t, r.entra.Requests(), 1)
+	require.Equal(t, entratest.KindToken, r.entra.Requests()[0].Kind)
+}
+
+func TestTokensAreCachedByTenantScopesAndCAE(t *testing.T) {
+	r := newRig(t)
+	c := r.credential(t)
+	seen := map[string]bool{}
+	for _, options := range []policy.TokenRequestOptions{
+		scope(vault), scope(storage), {Scopes: []string{vault}, EnableCAE: true}, scope(vault, "https://vault.azure.net/other/.default"),
+	} {
+		token := get(t, c, options).Token
+		require.Equal(t, token, get(t, c, options).Token)
+		seen[token] = true
+	}
+	require.Len(t, seen, 4)
+	require.Len(t, r.entra.Requests(), 4)
+}
+
+func TestScopesGoOutAsTheyAre(t *testing.T) {
+	r := newRig(t)
+	get(t, r.credential(t), scope("https://graph.example//.default", "openid"))
+	require.Equal(t, "https://graph.example//.default openid", r.entra.Requests()[0].Scope)
+}
+
+func TestScopeIsRequired(t *testing.T) {
+	r := newRig(t)
+	for _, options := range []policy.TokenRequestOptions{{}, scope(""), scope(" ", "")} {
+		_, err := r.credential(t).GetToken(t.Context(), options)
+		require.ErrorContains(t, err, "at least one scope is required")
+	}
+	require.Empty(t, r.entra.Requests())
+}
+
+func TestTwentyFourHoursOfATokensLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		c := r.credential(t)
+		for minute := range 24 * 60 {
+			start := time.Now()
+			token := get(t, c, scope(vault))
+			require.True(t, token.ExpiresOn.After(start))
+			require.True(t, token.RefreshOn.Before(token.ExpiresOn))
+			if minute%48 == 47 { // more often than the kubelet would
+				require.NoError(t, r.file.Rotate())
+			}
+			time.Sleep(time.Minute)
+		}
+		require.InDelta(t, 24*60/26, len(r.entra.Requests()), 10)
+	})
+}
+
+func TestTheFileIsReadAtEachExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		c := r.credential(t)
+		get(t, c, scope(vault))
+		before := r.file.Token()
+		require.NoError(t, r.file.Rotate())
+		get(t, c, scope(storage))
+		requests := r.entra.Requests()
+		require.Equal(t, before, requests[0].Assertion)
+		require.Equal(t, r.file.Token(), requests[1].Assertion)
+		require.NotEqual(t, before, r.file.Token())
+	})
+}
+
+func TestAssertionOptionIsAskedAtEachExchange(t *testing.T) {
+	r := newRig(t)
+	calls := 0
+	r.options.TokenFilePath = ""
+	r.options.Assertion = func(context.Context) (string, error) {
+		calls++
+		return "\n" + r.file.Token() + "\n", nil
+	}
+	c := r.credential(t)
+	get(t, c, scope(vault))
+	get(t, c, scope(vault))
+	get(t, c, scope(storage))
+	require.Equal(t, 2, calls)
+	require.Equal(t, r.file.Token(), r.entra.Requests()[0].Assertion)
+}
+
+func TestFailureOfTheAssertionOptionIsNamed(t *testing.T) {
+	broken := errors.New("metadata service is down")
+	for name, row := range map[string]struct {
+		assertion func(context.Context) (string, error)
+		want      string
+	}{
+		"error": {func(context.Context) (string, error) { return "", broken }, "Options.Assertion: metadata service is down"},
+		"empty": {func(context.Context) (string, error) { return " \n", nil }, "Options.Assertion returned an empty token"},
+		"panic": {func(context.Context) (string, error) { panic(broken) }, "panicked at"},
+		"exit":  {func(context.Context) (string, error) { runtime.Goexit(); return "", nil }, "Goexit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.options.TokenFilePath, r.options.Assertion = "", row.assertion
+			_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+			require.ErrorContains(t, err, row.want)
+			if name == "error" {
+				require.ErrorIs(t, err, broken)
+			}
+			require.Empty(t, r.entra.Requests())
+		})
+	}
+}
+
+func TestThousandCallersOfOneColdKeyMakeOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.SetDelay(50 * time.Millisecond)
+		c := r.credential(t)
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() { _, _ = c.GetToken(t.Context(), scope(vault)) })
+		}
+		wg.Wait()
+		require.Len(t, r.entra.Requests(), 1)
+	})
+}
+
+func TestHundredColdKeysTakeOneRoundTrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.SetDelay(50 * time.Millisecond)
+		c := r.credential(t)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 1000 {
+			wg.Go(func() { _, _ = c.GetToken(t.Context(), scope(fmt.Sprintf("https://r%d.example/.default", i%100))) })
+		}
+		wg.Wait()
+		require.Len(t, r.entra.Requests(), 100)
+		require.Less(t, time.Since(start), 200*time.Millisecond)
+	})
+}
+
+func TestCachedKeyIsServedWhileAnotherHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		c := r.credential(t)
+		get(t, c, scope(vault))
+		r.entra.SetReply(&entratest.Reply{Hang: true})
+		go func() { _, _ = c.GetToken(context.Background(), scope(storage)) }()
+		synctest.Wait()
+		start := time.Now()
+		get(t, c, scope(vault))
+		require.Zero(t, time.Since(start))
+		time.Sleep(cache.DefaultTimeout)
+	})
+}
+
+func TestOutageIsNotNoticedWhileTheTokenIsValid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.Lifetime, r.entra.RefreshIn = 24*time.Hour, 12*time.Hour
+		c := r.credential(t)
+		first := get(t, c, scope(vault))
+		time.Sleep(time.Until(first.RefreshOn))
+		r.entra.SetReply(new(entratest.Unavailable(0)))
+		for range 3 {
+			start := time.Now()
+			require.Equal(t, first, get(t, c, scope(vault)))
+			require.Zero(t, time.Since(start))
+		}
+		synctest.Wait()
+		require.Len(t, r.entra.Requests(), 2)
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestRetryAfterIsRememberedAndShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.SetReply(new(entratest.Throttle(300 * time.Second)))
+		c := r.credential(t)
+		start := time.Now()
+		for range 3 {
+			_, err := c.GetToken(t.Context(), scope(vault))
+			e, ok := errors.AsType[*exchange.Error](err)
+			require.True(t, ok)
+			require.Equal(t, 429, e.StatusCode)
+			require.Equal(t, 300*time.Second, e.RetryAfter)
+		}
+		_, err := c.GetToken(t.Context(), scope(vault))
+		require.ErrorContains(t, err, "next attempt at 2000-01-01 00:05:")
+		require.Zero(t, time.Since(start), "nobody sleeps in silence")
+		require.Len(t, r.entra.Requests(), 1)
+	})
+}
+
+func TestRejectedExchangeSaysWhatWasPresented(t *testing.T) {
+	r := newRig(t)
+	r.entra.SetReply(new(entratest.Refuse(700016)))
+	_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+	e, ok := errors.AsType[*exchange.Error](err)
+	require.True(t, ok)
+	require.Equal(t, []int{700016}, e.EntraCodes)
+	for _, want := range []string{
+		clientID, tenantID, vault, entratest.DefaultIssuer, "system:serviceaccount:shop:orders", "api://AzureADTokenExchange", "expiry 20",
+		"AADSTS700016", "unauthorized_client", "was not found in the directory", e.CorrelationID, e.TraceID,
+	} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NotContains(t, err.Error(), "\n")
+	require.Less(t, len(err.Error()), 2000)
+}
+
+func TestErrorsStopAzcoresRetries(t *testing.T) {
+	r := newRig(t)
+	c := r.credential(t)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range map[string]func() error{
+		"no scope":      func() error { _, err := c.GetToken(t.Context(), scope()); return err },
+		"other tenant":  func() error { _, err := c.GetToken(t.Context(), policy.TokenRequestOptions{TenantID: "x"}); return err },
+		"ended context": func() error { _, err := c.GetToken(ended, scope(vault)); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var nonRetriable interface {
+				error
+				NonRetriable()
+			}
+			require.ErrorAs(t, call(), &nonRetriable)
+		})
+	}
+}
+
+func TestCausesOfErrorsAreReached(t *testing.T) {
+	r := newRig(t)
+	r.options.TokenFilePath = "/does/not/exist"
+	_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "/does/not/exist")
+
+	r = newRig(t)
+	r.options.Retry.MaxRetries = -1
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	r.entra.SetReply(&entratest.Reply{Err: refused})
+	_, err = r.credential(t).GetToken(t.Context(), scope(vault))
+	var opError *net.OpError
+	require.ErrorAs(t, err, &opError)
+	require.ErrorContains(t, err, "login.microsoftonline.com")
+}
+
+func TestBrokenFileCostsNoValidToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.options.TokenFilePath = writeFile(t, r.file.Token())
+		c := r.credential(t)
+		first := get(t, c, scope(vault))
+		writeOver(t, r.options.TokenFilePath, "junk")
+		time.Sleep(time.Until(first.RefreshOn))
+		require.Equal(t, first, get(t, c, scope(vault)))
+		time.Sleep(time.Second)
+		require.Equal(t, first, get(t, c, scope(vault)))
+		time.Sleep(time.Until(first.ExpiresOn))
+		_, err := c.GetToken(t.Context(), scope(vault))
+		require.ErrorContains(t, err, r.options.TokenFilePath)
+		require.NotContains(t, err.Error(), "junk")
+	})
+}
+
+func TestCallersDeadlineTellsWhatTheExchangeWasDoing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.SetReply(&entratest.Reply{Hang: true})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		_, err := r.credential(t).GetToken(ctx, scope(vault))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "waiting for a reply from login.microsoftonline.com")
+		require.Equal(t, 100*time.Millisecond, time.Since(start))
+		time.Sleep(cache.DefaultTimeout)
+		synctest.Wait()
+	})
+}
+
+func TestOneCallersHeadersAndRetriesDoNotReachTheSharedExchange(t *testing.T) {
+	r := newRig(t)
+	header := map[string][]string{"X-Callers-Own": {"1"}}
+	ctx := policy.WithHTTPHeader(t.Context(), header)
+	_, err := r.credential(t).GetToken(ctx, scope(vault))
+	require.NoError(t, err)
+	require.Empty(t, r.entra.Requests()[0].Header.Get("X-Callers-Own"))
+}
+
+func TestChallengeBypassesTheCacheAndReplacesTheToken(t *testing.T) {
+	r := newRig(t)
+	c := r.credential(t)
+	options := policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true}
+	first := get(t, c, options)
+	challenge := options
+	challenge.Claims = `{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}`
+	second := get(t, c, challenge)
+	require.NotEqual(t, first.Token, second.Token)
+	require.Equal(t, second.Token, get(t, c, options).Token)
+	require.JSONEq(t, `{"access_token":{"xms_cc":{"values":["CP1"]}}}`, r.entra.Requests()[0].Claims)
+	require.JSONEq(t, `{"access_token":{"nbf":{"essential":true,"value":"1700000000"},"xms_cc":{"values":["CP1"]}}}`, r.entra.Requests()[1].Claims)
+}
+
+func TestInvalidatedTokenIsReplaced(t *testing.T) {
+	r := newRig(t)
+	c := r.credential(t)
+	first := get(t, c, scope(vault))
+	c.Invalidate(first.Token)
+	second := get(t, c, scope(vault))
+	require.NotEqual(t, first.Token, second.Token)
+	c.Invalidate(first.Token)
+	require.Equal(t, second.Token, get(t, c, scope(vault)).Token)
+}
+
+func TestRefreshesOfAFleetAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.Lifetime, r.entra.RefreshIn = 24*time.Hour, 12*time.Hour
+		earliest, latest := 24*time.Hour, time.Duration(0)
+		for range 200 {
+			in := time.Until(get(t, r.credential(t), scope(vault)).RefreshOn)
+			earliest, latest = min(earliest, in), max(latest, in)
+		}
+		require.LessOrEqual(t, latest, 12*time.Hour)
+		require.GreaterOrEqual(t, latest-earliest, 12*time.Hour/5)
+	})
+}
+
+func TestMaxTokensBoundsTheCache(t *testing.T) {
+	r := newRig(t)
+	r.options.MaxTokens = 2
+	c := r.credential(t)
+	a, b := get(t, c, scope("a/.default")), get(t, c, scope("b/.default"))
+	get(t, c, scope("a/.default"))
+	get(t, c, scope("c/.default"))
+	require.Equal(t, a, get(t, c, scope("a/.default")), "used after b")
+	require.NotEqual(t, b, get(t, c, scope("b/.default")))
+}
+
+func TestNoGoroutineIsLeftAfterAHangingEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.SetReply(&entratest.Reply{Hang: true})
+		c := r.credential(t)
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.GetToken(ctx, scope(vault))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(cache.DefaultTimeout)
+		synctest.Wait()
+		require.LessOrEqual(t, runtime.NumGoroutine(), before)
+	})
+}
+
+func TestNoErrorHoldsTheAssertion(t *testing.T) {
+	r := newRig(t)
+	signature := r.file.Token()[strings.LastIndex(r.file.Token(), ".")+1:]
+	r.entra.SetReply(&entratest.Reply{Status: 400, Body: `{"error":"invalid_client","error_description":"AADSTS50027: bad ` + r.file.Token() + ` and ` + signature[100:140] + `"}`})
+	_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+	for _, text := range []string{fmt.Sprintf("%v", err), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)} {
+		for i := 0; i+8 <= len(signature); i++ {
+			require.False(t, strings.Contains(text, signature[i:i+8]))
+		}
+	}
+	require.ErrorContains(t, err, "AADSTS50027: bad [redacted] and [redacted]")
+}

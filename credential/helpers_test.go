@@ -1,0 +1,85 @@
+package credential_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/credential"
+	"github.com/entrafed/entrafed/exchange/entratest"
+)
+
+const (
+	clientID = "11111111-2222-4333-8444-555555555555"
+	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+	vault    = "https://vault.azure.net/.default"
+	storage  = "https://storage.azure.com/.default"
+)
+
+// rig is a pod in a fake cluster and the fake Entra ID that it signs in to.
+type rig struct {
+	entra   entratest.Server
+	cluster entratest.Cluster
+	file    *entratest.Projection
+	options credential.Options
+}
+
+// newRig returns a rig whose pod is set up right. The environment is cleared, so that the machine's own does not matter.
+func newRig(t *testing.T) *rig {
+	clearEnvironment(t)
+	return newBareRig(t)
+}
+
+// newBareRig is newRig for use inside a bubble, where the environment cannot be changed.
+func newBareRig(t *testing.T) *rig {
+	r := &rig{}
+	file, err := r.cluster.Project(t.TempDir(), "azure-identity-token", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "orders", Pod: "orders-0", Lifetime: 24 * time.Hour})
+	require.NoError(t, err)
+	r.file = file
+	r.options = credential.Options{ClientID: clientID, TenantID: tenantID, TokenFilePath: file.Path()}
+	r.options.Transport = &r.entra
+	return r
+}
+
+func (r *rig) credential(t *testing.T) *credential.Credential {
+	t.Helper()
+	c, err := credential.New(&r.options)
+	require.NoError(t, err)
+	return c
+}
+
+func clearEnvironment(t *testing.T) {
+	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST"} {
+		t.Setenv(name, "")
+	}
+}
+
+func scope(scopes ...string) policy.TokenRequestOptions {
+	return policy.TokenRequestOptions{Scopes: scopes}
+}
+
+func get(t *testing.T, c *credential.Credential, options policy.TokenRequestOptions) azcore.AccessToken {
+	t.Helper()
+	token, err := c.GetToken(context.Background(), options)
+	require.NoError(t, err)
+	require.NotEmpty(t, token.Token)
+	return token
+}
+
+func writeFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func writeOver(t *testing.T, path, content string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+}

@@ -1,0 +1,113 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/tokenfile"
+)
+
+// The environment of a pod that the workload identity webhook set up
+// (https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html).
+const (
+	envClientID      = "AZURE_CLIENT_ID"
+	envTenantID      = "AZURE_TENANT_ID"
+	envTokenFile     = "AZURE_FEDERATED_TOKEN_FILE"
+	envAuthorityHost = "AZURE_AUTHORITY_HOST"
+)
+
+// Options of a [Credential]. The zero value is right in a pod that the workload identity webhook set up. An option wins
+// over the environment; an empty value is a missing one; white space around a value is ignored.
+type Options struct {
+	// ClientOptions configure how the token request is sent, as for any Azure SDK client; [exchange.ClientOptions] tells
+	// what is bent for safety. The authority is Cloud.ActiveDirectoryAuthorityHost, then AZURE_AUTHORITY_HOST, then the
+	// public cloud's.
+	azcore.ClientOptions
+
+	// ClientID is the application (client) ID of the managed identity or app registration. Default: AZURE_CLIENT_ID.
+	ClientID string
+
+	// TenantID is the GUID or domain name of the identity's tenant. Default: AZURE_TENANT_ID.
+	TenantID string
+
+	// TokenFilePath is the file with the federated token, which something else keeps fresh. It is read anew for each
+	// exchange. Default: AZURE_FEDERATED_TOKEN_FILE.
+	TokenFilePath string
+
+	// Assertion returns the federated token, instead of the file. It is called anew for each exchange, so it need not
+	// cache, from several goroutines at once. Its context ends with the exchange's time. White space around the token is
+	// ignored. Its errors are wrapped and appear in GetToken's, so they must not quote the token.
+	Assertion func(context.Context) (string, error)
+
+	// AdditionallyAllowedTenants are tenants other than TenantID that GetToken may be asked for. "*" allows any.
+	AdditionallyAllowedTenants []string
+
+	// MaxTokens bounds the access tokens held. Default: 131,072.
+	MaxTokens int
+}
+
+// ErrNotConfigured is in the chain of [New]'s error when none of AZURE_CLIENT_ID, AZURE_TENANT_ID and
+// AZURE_FEDERATED_TOKEN_FILE is set and the options do not make up for it: this is no pod with a workload identity, and a
+// program that can sign in otherwise should.
+var ErrNotConfigured = errors.New("no workload identity is configured here")
+
+// settings is what [New] works with: options and environment, resolved and valid.
+type settings struct {
+	clientID string
+	tenants  tenants
+	source   source
+	client   *exchange.Client
+}
+
+// resolve reports everything that is wrong at once: whoever mends a deployment wants one round, not five.
+func resolve(o *Options) (settings, error) {
+	var s settings
+	var errs problems
+	s.clientID = errs.require(o.ClientID, envClientID, "Options.ClientID")
+	if strings.HasPrefix(strings.ToLower(s.clientID), "/subscriptions/") {
+		errs.addf("%s (or Options.ClientID) is an ARM resource ID, %q: set the client ID of that identity, a GUID: az identity show --ids %[2]s --query clientId", envClientID, s.clientID)
+	}
+	tenantID := errs.require(o.TenantID, envTenantID, "Options.TenantID")
+	if tenantID != "" && !exchange.ValidTenantID(tenantID) {
+		errs.addf("%s (or Options.TenantID) is %q: a tenant is a GUID or a domain name", envTenantID, tenantID)
+	}
+	s.tenants = newTenants(tenantID, o.AdditionallyAllowedTenants, &errs)
+	s.source = newSource(o, &errs)
+	if len(errs) > 0 && os.Getenv(envClientID) == "" && os.Getenv(envTenantID) == "" && os.Getenv(envTokenFile) == "" {
+		errs.add(errNotInjected)
+	}
+	s.client = newClient(o, &errs)
+	return s, errs.err()
+}
+
+// newSource returns where the federated token comes from.
+func newSource(o *Options, errs *problems) source {
+	path := strings.TrimSpace(o.TokenFilePath)
+	if o.Assertion == nil {
+		return fileSource(tokenfile.New(errs.require(path, envTokenFile, "Options.TokenFilePath")))
+	}
+	if path != "" {
+		errs.addf("Options.Assertion and Options.TokenFilePath are both set: set the one that the token comes from")
+	}
+	return source{name: "Options.Assertion", assertion: o.Assertion}
+}
+
+// newClient resolves the authority and makes the client for it.
+func newClient(o *Options, errs *problems) *exchange.Client {
+	options := exchange.ClientOptions{ClientOptions: o.ClientOptions}
+	setting := "Options.Cloud"
+	if o.Cloud.ActiveDirectoryAuthorityHost == "" && len(o.Cloud.Services) == 0 {
+		options.Authority, setting = strings.TrimSpace(os.Getenv(envAuthorityHost)), envAuthorityHost
+	}
+	client, err := exchange.NewClient(&options)
+	if err != nil {
+		errs.add(fmt.Errorf("%s: %w", setting, err))
+	}
+	return client
+}

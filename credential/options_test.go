@@ -1,0 +1,154 @@
+package credential_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/credential"
+)
+
+func TestEnvironmentConfiguresTheCredential(t *testing.T) {
+	r := newRig(t)
+	t.Setenv("AZURE_CLIENT_ID", clientID+"\n") // as it comes out of a badly made Secret
+	t.Setenv("AZURE_TENANT_ID", " "+tenantID)
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", r.file.Path())
+	t.Setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")
+	r.options = credential.Options{}
+	r.options.Transport = &r.entra
+	get(t, r.credential(t), scope(vault))
+	request := r.entra.Requests()[0]
+	require.Equal(t, clientID, request.ClientID)
+	require.Equal(t, tenantID, request.TenantID)
+	require.Equal(t, "login.microsoftonline.us", request.Host)
+	require.Equal(t, r.file.Token(), request.Assertion)
+}
+
+func TestOptionsWinOverTheEnvironment(t *testing.T) {
+	r := newRig(t)
+	t.Setenv("AZURE_CLIENT_ID", "other")
+	t.Setenv("AZURE_TENANT_ID", "other")
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", "/nowhere")
+	t.Setenv("AZURE_AUTHORITY_HOST", "https://nowhere.example")
+	r.options.Cloud = cloud.AzureChina
+	get(t, r.credential(t), scope(vault))
+	request := r.entra.Requests()[0]
+	require.Equal(t, clientID, request.ClientID)
+	require.Equal(t, tenantID, request.TenantID)
+	require.Equal(t, "login.chinacloudapi.cn", request.Host)
+	require.Equal(t, r.file.Token(), request.Assertion)
+}
+
+func TestPublicCloudIsTheDefault(t *testing.T) {
+	r := newRig(t)
+	get(t, r.credential(t), scope(vault))
+	require.Equal(t, "login.microsoftonline.com", r.entra.Requests()[0].Host)
+}
+
+func TestNewReadsNoTokenFile(t *testing.T) {
+	r := newRig(t)
+	r.options.TokenFilePath = "/does/not/exist/yet"
+	r.credential(t)
+	require.Empty(t, r.entra.Requests())
+}
+
+func TestNothingConfiguredSaysWhatThatMeans(t *testing.T) {
+	clearEnvironment(t)
+	for name, options := range map[string]*credential.Options{"nil": nil, "empty": {}, "in part": {ClientID: clientID}} {
+		t.Run(name, func(t *testing.T) {
+			_, err := credential.New(options)
+			require.ErrorIs(t, err, credential.ErrNotConfigured)
+			require.ErrorContains(t, err, `azure.workload.identity/use: "true"`)
+			require.ErrorContains(t, err, "pod template")
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestEveryMissingSettingIsNamedAtOnce(t *testing.T) {
+	settings := map[string]string{"AZURE_CLIENT_ID": "Options.ClientID", "AZURE_TENANT_ID": "Options.TenantID", "AZURE_FEDERATED_TOKEN_FILE": "Options.TokenFilePath"}
+	for present := range settings {
+		t.Run("only "+present, func(t *testing.T) {
+			clearEnvironment(t)
+			t.Setenv(present, "value")
+			_, err := credential.New(nil)
+			require.Error(t, err)
+			require.NotErrorIs(t, err, credential.ErrNotConfigured)
+			for variable, option := range settings {
+				if variable != present {
+					require.ErrorContains(t, err, variable+" is not set: set it, or "+option)
+				}
+			}
+			require.NotContains(t, err.Error(), present+" is not set")
+		})
+	}
+}
+
+func TestMalformedSettingsAreNamed(t *testing.T) {
+	for name, row := range map[string]struct {
+		bend func(*credential.Options)
+		want []string
+	}{
+		"resource ID as client ID": {
+			func(o *credential.Options) {
+				o.ClientID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
+			},
+			[]string{"AZURE_CLIENT_ID", "Options.ClientID", "ARM resource ID", "az identity show --ids /subscriptions/s/"},
+		},
+		"tenant with a space":      {func(o *credential.Options) { o.TenantID = "my tenant" }, []string{"AZURE_TENANT_ID", "Options.TenantID", `"my tenant"`}},
+		"tenant that leads astray": {func(o *credential.Options) { o.TenantID = "t/../../evil" }, []string{"AZURE_TENANT_ID", "Options.TenantID"}},
+		"authority over http": {
+			func(o *credential.Options) { o.Cloud.ActiveDirectoryAuthorityHost = "http://login.example" },
+			[]string{"Options.Cloud", `"http://login.example"`, "https"},
+		},
+		"cloud without an authority": {
+			func(o *credential.Options) {
+				o.Cloud.Services = map[cloud.ServiceName]cloud.ServiceConfiguration{cloud.ResourceManager: {}}
+			},
+			[]string{"Options.Cloud", "ActiveDirectoryAuthorityHost"},
+		},
+		"allowed tenant": {
+			func(o *credential.Options) { o.AdditionallyAllowedTenants = []string{"ok", "b a d"} },
+			[]string{"Options.AdditionallyAllowedTenants[1]", `"b a d"`},
+		},
+		"two sources": {
+			func(o *credential.Options) {
+				o.Assertion = func(context.Context) (string, error) { return "", nil }
+			},
+			[]string{"Options.Assertion", "Options.TokenFilePath"},
+		},
+		"two mistakes": {
+			func(o *credential.Options) { o.TenantID, o.ClientID = "a b", "" },
+			[]string{"AZURE_TENANT_ID", "AZURE_CLIENT_ID"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			row.bend(&r.options)
+			_, err := credential.New(&r.options)
+			require.Error(t, err)
+			for _, want := range row.want {
+				require.ErrorContains(t, err, want)
+			}
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestMalformedAuthorityOfTheEnvironmentIsNamed(t *testing.T) {
+	r := newRig(t)
+	t.Setenv("AZURE_AUTHORITY_HOST", "login.microsoftonline.com")
+	_, err := credential.New(&r.options)
+	require.ErrorContains(t, err, "AZURE_AUTHORITY_HOST")
+	require.ErrorContains(t, err, "not an https URL")
+}
+
+func TestNewDoesNotChangeTheOptions(t *testing.T) {
+	r := newRig(t)
+	before := r.options
+	r.credential(t)
+	require.Equal(t, before.Retry, r.options.Retry)
+	require.Equal(t, before.Transport, r.options.Transport)
+}

@@ -1,0 +1,50 @@
+package credential
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// errNotInjected says what it means that the environment has nothing of a workload identity.
+var errNotInjected = fmt.Errorf(`%w: neither %s nor %s nor %s is set; in a pod, that means the workload identity webhook did not change it: `+
+	`the label azure.workload.identity/use: "true" belongs on the pod template, the annotation azure.workload.identity/client-id on its service account, `+
+	`and the pod must have been created after both`, ErrNotConfigured, envClientID, envTenantID, envTokenFile)
+
+// problems collects what is wrong with a configuration.
+type problems []error
+
+func (p *problems) add(err error)                { *p = append(*p, err) }
+func (p *problems) addf(format string, a ...any) { p.add(fmt.Errorf(format, a...)) }
+
+// require returns the option, or the environment's value where it is empty, or notes that both are.
+func (p *problems) require(option, variable, name string) string {
+	for _, value := range []string{option, os.Getenv(variable)} {
+		if value = strings.TrimSpace(value); value != "" {
+			return value
+		}
+	}
+	p.addf("%s is not set: set it, or %s", variable, name)
+	return ""
+}
+
+// err returns the one error that reports them all, on one line, or nil.
+func (p *problems) err() error {
+	if len(*p) == 0 {
+		return nil
+	}
+	return &configError{*p}
+}
+
+type configError struct{ problems }
+
+func (e *configError) Error() string {
+	lines := strings.Split(errors.Join(e.problems...).Error(), "\n")
+	return "credential: " + strings.Join(lines, "; ")
+}
+
+func (e *configError) Unwrap() []error { return e.problems }
+
+// NonRetriable keeps azcore from retrying: the configuration stays as it is.
+func (e *configError) NonRetriable() {}

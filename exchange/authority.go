@@ -1,0 +1,36 @@
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+)
+
+// parseAuthority returns the URL that a tenant's endpoints lie under. The token endpoint of a known authority is known, so
+// nothing is asked of a discovery document: its reply would decide where assertions go.
+func parseAuthority(o *ClientOptions) (*url.URL, error) {
+	raw := o.Authority
+	if raw == "" {
+		raw = o.Cloud.ActiveDirectoryAuthorityHost
+	}
+	if raw == "" {
+		if len(o.Cloud.Services) > 0 {
+			return nil, errors.New("Cloud has services but no ActiveDirectoryAuthorityHost: set it to the cloud's authority, such as https://login.microsoftonline.us")
+		}
+		raw = cloud.AzurePublic.ActiveDirectoryAuthorityHost
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("authority %q is not a URL", raw)
+	case u.Scheme != "https":
+		return nil, fmt.Errorf("authority %q is not an https URL, such as https://login.microsoftonline.com", u.Redacted())
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("authority %q has no host", u.Redacted())
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("authority %q has more than a host and a path", u.Redacted())
+	}
+	return u, nil
+}

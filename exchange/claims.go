@@ -1,0 +1,79 @@
+package exchange
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// capability is what a client declares that handles claims challenges
+// (https://learn.microsoft.com/entra/identity-platform/claims-challenge).
+const capability = "CP1"
+
+// mergeClaims returns the value of the claims parameter: the challenge, with the capability added if enableCAE is set.
+// It is empty if there is neither.
+func mergeClaims(challenge string, enableCAE bool) (string, error) {
+	claims, err := parseClaims(challenge)
+	if err != nil || claims == nil && !enableCAE {
+		return "", err
+	}
+	if !enableCAE {
+		return challenge, nil
+	}
+	if claims == nil {
+		claims = map[string]any{}
+	}
+	accessToken, err := object(claims, "access_token")
+	if err != nil {
+		return "", err
+	}
+	clientCapabilities, err := object(accessToken, "xms_cc")
+	if err != nil {
+		return "", err
+	}
+	values, ok := clientCapabilities["values"].([]any)
+	if !ok && clientCapabilities["values"] != nil {
+		return "", errors.New(`Claims conflict with EnableCAE: their access_token.xms_cc.values is not an array`)
+	}
+	for _, v := range values {
+		if s, ok := v.(string); ok && strings.EqualFold(s, capability) {
+			return challenge, nil
+		}
+	}
+	clientCapabilities["values"] = append(values, capability)
+	merged, err := json.Marshal(claims)
+	return string(merged), err
+}
+
+// parseClaims returns the challenge as an object, or nil if there is none.
+func parseClaims(challenge string) (map[string]any, error) {
+	if challenge == "" {
+		return nil, nil
+	}
+	var claims map[string]any
+	decoder := json.NewDecoder(strings.NewReader(challenge))
+	decoder.UseNumber() // a number goes out as it came in
+	if json.Valid([]byte(challenge)) && decoder.Decode(&claims) == nil && claims != nil {
+		return claims, nil
+	}
+	decoded, err := base64.RawStdEncoding.DecodeString(strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(challenge))
+	if err == nil && json.Valid(decoded) {
+		return nil, errors.New("Claims are not a JSON object but look like base64: decode the challenge of the WWW-Authenticate header first")
+	}
+	return nil, errors.New("Claims are not a JSON object")
+}
+
+// object returns the object that is o's member, added if it is missing.
+func object(o map[string]any, name string) (map[string]any, error) {
+	member, ok := o[name].(map[string]any)
+	if !ok && o[name] != nil {
+		return nil, fmt.Errorf("Claims conflict with EnableCAE: their %s is not an object", name)
+	}
+	if member == nil {
+		member = map[string]any{}
+		o[name] = member
+	}
+	return member, nil
+}

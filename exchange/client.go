@@ -1,0 +1,122 @@
+package exchange
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+)
+
+const (
+	module  = "github.com/entrafed/entrafed"
+	version = "v0.1.0"
+
+	// patience is the longest Retry-After that a retry waits for. Whoever waits for a token would rather have an answer;
+	// a longer pause is for the caller to remember ([Error.RetryAfter]).
+	patience = 5 * time.Second
+)
+
+// ClientOptions of a [Client]. The zero value is ready to use, for the public cloud.
+type ClientOptions struct {
+	// ClientOptions are azcore's, and mean what they mean there, except:
+	//   - Transport: an *http.Client is copied, with its redirect policy off
+	//   - Retry.MaxRetryDelay is 5 s by default: a longer Retry-After ends the exchange at once
+	//   - Logging.IncludeBody is ignored, because the bodies are secrets
+	//   - InsecureAllowCredentialWithHTTP and APIVersion are ignored
+	azcore.ClientOptions
+
+	// Authority is the URL that a tenant's endpoints lie under, such as "https://login.microsoftonline.us". It must be
+	// https. The default is Cloud.ActiveDirectoryAuthorityHost, then the public cloud's.
+	Authority string
+}
+
+// Client exchanges assertions for access tokens. It is safe for concurrent use and holds no secret.
+type Client struct {
+	authority *url.URL
+	azure     *azcore.Client
+}
+
+// NewClient returns a client. Nil options are fine. It fails if the authority is not an https URL, and sends nothing.
+func NewClient(options *ClientOptions) (*Client, error) {
+	if options == nil {
+		options = &ClientOptions{}
+	}
+	authority, err := parseAuthority(options)
+	if err != nil {
+		return nil, fmt.Errorf("exchange: %w", err)
+	}
+	azure, err := azcore.NewClient(module, version, runtime.PipelineOptions{}, pipelineOptions(options.ClientOptions))
+	if err != nil {
+		return nil, fmt.Errorf("exchange: %w", err)
+	}
+	return &Client{authority: authority, azure: azure}, nil
+}
+
+// pipelineOptions bends a copy of the user's options where safety asks for it.
+func pipelineOptions(o azcore.ClientOptions) *azcore.ClientOptions {
+	o.APIVersion = ""
+	o.Logging.IncludeBody = false
+	if o.Retry.MaxRetryDelay == 0 {
+		o.Retry.MaxRetryDelay = patience
+	}
+	o.Transport = newTransport(o.Transport)
+	return &o
+}
+
+// Exchange posts the assertion to the tenant's token endpoint and returns the access token. ExpiresOn counts from before
+// the request was sent; RefreshOn is set if the reply had refresh_in.
+//
+// Retries are those of [azcore.ClientOptions]. The error is an [*Error] if a reply came.
+func (c *Client) Exchange(ctx context.Context, r Request) (_ azcore.AccessToken, err error) {
+	ctx, endSpan := runtime.StartSpan(ctx, "Client.Exchange", c.azure.Tracer(), nil)
+	defer func() { endSpan(err) }()
+	secrets := newRedactor(r.Assertion)
+	form, err := r.form()
+	if err != nil {
+		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %w", err))
+	}
+	endpoint := c.authority.JoinPath(r.TenantID, "oauth2/v2.0/token").String()
+	try := &attempt{sent: time.Now(), secrets: secrets}
+	req, err := newRequest(context.WithValue(ctx, attemptKey{}, try), endpoint, form, cmp.Or(r.CorrelationID, NewCorrelationID()))
+	if err != nil {
+		return azcore.AccessToken{}, fmt.Errorf("exchange: %w", err)
+	}
+	resp, err := c.azure.Pipeline().Do(req)
+	if err != nil {
+		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %w", named(err, endpoint)))
+	}
+	return readReply(resp, try.sent, secrets)
+}
+
+// Host returns the host that assertions are sent to, for messages.
+func (c *Client) Host() string { return c.authority.Host }
+
+// newRequest makes the one POST. Every attempt at it has the same client-request-id, which Entra ID takes for its
+// correlation ID: the field by which its support finds a request.
+func newRequest(ctx context.Context, endpoint, form, correlationID string) (*policy.Request, error) {
+	req, err := runtime.NewRequest(ctx, http.MethodPost, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	req.Raw().Header.Set("Accept", "application/json")
+	req.Raw().Header.Set("client-request-id", correlationID)
+	req.Raw().Header.Set("return-client-request-id", "true")
+	return req, req.SetBody(streaming.NopCloser(strings.NewReader(form)), "application/x-www-form-urlencoded")
+}
+
+// named adds the endpoint to an error of a transport that, unlike net/http's, does not name it.
+func named(err error, endpoint string) error {
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return err
+	}
+	return fmt.Errorf("POST %s: %w", endpoint, err)
+}

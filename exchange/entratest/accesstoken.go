@@ -1,0 +1,98 @@
+package entratest
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// defaultLifetime is that of a token from Entra: expires_in 3599.
+const defaultLifetime = time.Hour - time.Second
+
+// tokenBody is a success reply. The v2.0 endpoint writes numbers; that strings occur elsewhere is for a scripted Reply to show.
+type tokenBody struct {
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	ExtExpiresIn int64  `json:"ext_expires_in"`
+	RefreshIn    int64  `json:"refresh_in,omitempty"`
+	AccessToken  string `json:"access_token"`
+}
+
+func (s *Server) issue(c *call) (*response, error) {
+	lifetime := s.Lifetime
+	if lifetime == 0 {
+		lifetime = defaultLifetime
+	}
+	expiresIn := int64(lifetime / time.Second)
+	signed, err := sign(entraKey(), accessClaims(c, expiresIn), "JWT")
+	if err != nil {
+		return nil, err
+	}
+	return respondJSON(c, http.StatusOK, tokenBody{
+		TokenType: "Bearer", ExpiresIn: expiresIn, ExtExpiresIn: expiresIn,
+		RefreshIn: int64(s.RefreshIn / time.Second), AccessToken: signed,
+	}), nil
+}
+
+// accessClaims are those of an app-only v1.0 token, which is what first-party resources ask for. uti makes every token another.
+func accessClaims(c *call, expiresIn int64) jwt.MapClaims {
+	object := guidOf("service principal", c.TenantID, c.ClientID)
+	claims := jwt.MapClaims{
+		"aud": resourceOf(c.Scope), "iss": "https://sts.windows.net/" + c.TenantID + "/", "ver": "1.0",
+		"iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Unix() + expiresIn,
+		"appid": c.ClientID, "appidacr": "2", "idtyp": "app", "tid": c.TenantID, "oid": object, "sub": object,
+		"uti": newTokenID(),
+	}
+	if asksForCAE(c.Claims) {
+		claims["xms_cc"] = []string{"CP1"}
+	}
+	return claims
+}
+
+// resourceOf returns the audience for a scope. It drops one "/.default" and nothing else: "https://x//.default" is for
+// "https://x/", which Entra tells from "https://x".
+func resourceOf(scope string) string {
+	scopes := resourceScopes(scope)
+	if len(scopes) == 0 {
+		return ""
+	}
+	return strings.TrimSuffix(scopes[0], defaultSuffix)
+}
+
+// asksForCAE reports whether a claims parameter declares the capability cp1, the client's promise to handle claims challenges.
+func asksForCAE(claims string) bool {
+	var asked struct {
+		AccessToken struct {
+			Capabilities struct {
+				Values []string `json:"values"`
+			} `json:"xms_cc"`
+		} `json:"access_token"`
+	}
+	if err := json.Unmarshal([]byte(claims), &asked); err != nil {
+		return false
+	}
+	return slices.ContainsFunc(asked.AccessToken.Capabilities.Values, func(v string) bool { return strings.EqualFold(v, "cp1") })
+}
+
+func newTokenID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// sign makes a JWT. With typ empty its header is alg and kid alone, as in a token of kube-apiserver.
+func sign(key *rsa.PrivateKey, claims jwt.MapClaims, typ string) (string, error) {
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
+	token.Header = map[string]any{"alg": "RS256", "kid": keyID(&key.PublicKey)}
+	if typ != "" {
+		token.Header["typ"] = typ
+	}
+	return token.SignedString(key)
+}

@@ -1,0 +1,61 @@
+package entratest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// assertion is what a client presented, parsed and not verified. A claim that is absent is the zero value.
+type assertion struct {
+	header                    map[string]any
+	issuer, subject           string
+	audience                  []string
+	issued, notBefore, expiry time.Time
+}
+
+var errMalformed = errors.New("not a JWT")
+
+// parseAssertion takes the compact form of a JWT as it stands: a newline at its end is enough for Entra to refuse it.
+func parseAssertion(raw string) (*assertion, error) {
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 || strings.ContainsAny(raw, "\r\n") { // the decoder would skip line breaks
+		return nil, errMalformed
+	}
+	header, claims := map[string]any{}, jwt.MapClaims{}
+	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	if err != nil || len(signature) == 0 || !decodeObject(parts[0], &header) || !decodeObject(parts[1], (*map[string]any)(&claims)) {
+		return nil, errMalformed
+	}
+	return newAssertion(header, claims)
+}
+
+func decodeObject(segment string, into *map[string]any) bool {
+	text, err := base64.RawURLEncoding.DecodeString(segment)
+	return err == nil && json.Unmarshal(text, into) == nil && *into != nil // nil: the JSON was null
+}
+
+// newAssertion gives an error when a registered claim has a type that it cannot have.
+func newAssertion(header map[string]any, claims jwt.MapClaims) (*assertion, error) {
+	issuer, err1 := claims.GetIssuer()
+	subject, err2 := claims.GetSubject()
+	audience, err3 := claims.GetAudience()
+	issued, err4 := claims.GetIssuedAt()
+	notBefore, err5 := claims.GetNotBefore()
+	expiry, err6 := claims.GetExpirationTime()
+	return &assertion{
+		header: header, issuer: issuer, subject: subject, audience: audience,
+		issued: instant(issued), notBefore: instant(notBefore), expiry: instant(expiry),
+	}, errors.Join(err1, err2, err3, err4, err5, err6)
+}
+
+func instant(d *jwt.NumericDate) time.Time {
+	if d == nil {
+		return time.Time{}
+	}
+	return d.Time
+}

@@ -1,0 +1,111 @@
+package entratest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// document serves what is fetched with GET. Entra lets the discovery documents be cached for a day.
+func (c *call) document() *response {
+	var out *response
+	switch c.Kind {
+	case KindKeys:
+		out = respondJSON(c, http.StatusOK, publicKeys(entraKey()))
+	case KindOpenIDConfiguration:
+		out = respondJSON(c, http.StatusOK, c.configuration())
+	default:
+		return c.instance()
+	}
+	return cacheable(out)
+}
+
+func cacheable(out *response) *response {
+	out.header.Set("Cache-Control", "max-age=86400, private")
+	out.header.Del("Pragma")
+	out.header.Del("Expires")
+	return out
+}
+
+// configuration is a tenant's openid-configuration. Every URL that a client calls leads back to the host it was asked on.
+type configuration struct {
+	TokenEndpoint               string   `json:"token_endpoint"`
+	TokenEndpointAuthMethods    []string `json:"token_endpoint_auth_methods_supported"`
+	JWKSURI                     string   `json:"jwks_uri"`
+	ResponseModes               []string `json:"response_modes_supported"`
+	SubjectTypes                []string `json:"subject_types_supported"`
+	SigningAlgs                 []string `json:"id_token_signing_alg_values_supported"`
+	ResponseTypes               []string `json:"response_types_supported"`
+	Scopes                      []string `json:"scopes_supported"`
+	Issuer                      string   `json:"issuer"`
+	AuthorizationEndpoint       string   `json:"authorization_endpoint"`
+	DeviceAuthorizationEndpoint string   `json:"device_authorization_endpoint"`
+	EndSessionEndpoint          string   `json:"end_session_endpoint"`
+	TenantRegionScope           string   `json:"tenant_region_scope"`
+	CloudInstanceName           string   `json:"cloud_instance_name"`
+	CloudGraphHostName          string   `json:"cloud_graph_host_name"`
+	MSGraphHost                 string   `json:"msgraph_host"`
+}
+
+func (c *call) configuration() configuration {
+	tenant := c.base + "/" + c.TenantID
+	return configuration{
+		TokenEndpoint:               tenant + "/oauth2/v2.0/token",
+		TokenEndpointAuthMethods:    []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
+		JWKSURI:                     tenant + "/discovery/v2.0/keys",
+		ResponseModes:               []string{"query", "fragment", "form_post"},
+		SubjectTypes:                []string{"pairwise"},
+		SigningAlgs:                 []string{"RS256"},
+		ResponseTypes:               []string{"code", "id_token", "code id_token", "id_token token"},
+		Scopes:                      []string{"openid", "profile", "email", "offline_access"},
+		Issuer:                      tenant + "/v2.0",
+		AuthorizationEndpoint:       tenant + "/oauth2/v2.0/authorize",
+		DeviceAuthorizationEndpoint: tenant + "/oauth2/v2.0/devicecode",
+		EndSessionEndpoint:          tenant + "/oauth2/v2.0/logout",
+		TenantRegionScope:           "WW",
+		CloudInstanceName:           "microsoftonline.com",
+		CloudGraphHostName:          "graph.windows.net",
+		MSGraphHost:                 "graph.microsoft.com",
+	}
+}
+
+// cloud is an entry of instance discovery: hosts that are one cloud.
+type cloud struct {
+	PreferredNetwork string   `json:"preferred_network"`
+	PreferredCache   string   `json:"preferred_cache"`
+	Aliases          []string `json:"aliases"`
+}
+
+// clouds are those that login.microsoftonline.com lists.
+var clouds = []cloud{
+	{"login.microsoftonline.com", "login.windows.net", []string{"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"}},
+	{"login.partner.microsoftonline.cn", "login.partner.microsoftonline.cn", []string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"}},
+	{"login.microsoftonline.de", "login.microsoftonline.de", []string{"login.microsoftonline.de"}},
+	{"login.microsoftonline.us", "login.microsoftonline.us", []string{"login.microsoftonline.us", "login.usgovcloudapi.net"}},
+	{"login-us.microsoftonline.com", "login-us.microsoftonline.com", []string{"login-us.microsoftonline.com"}},
+}
+
+type instanceBody struct {
+	TenantDiscoveryEndpoint string  `json:"tenant_discovery_endpoint"`
+	APIVersion              string  `json:"api-version"`
+	Metadata                []cloud `json:"metadata"`
+}
+
+// instance tells a client whether a host may be trusted. Here every host may: one that no cloud has is its own.
+func (c *call) instance() *response {
+	asked, err := url.Parse(c.query.Get("authorization_endpoint"))
+	if err != nil || asked.Host == "" {
+		return c.refused(missing("authorization_endpoint"))
+	}
+	known := slices.Clone(clouds)
+	if !slices.ContainsFunc(known, func(k cloud) bool { return slices.Contains(k.Aliases, asked.Host) }) {
+		known = append(known, cloud{asked.Host, asked.Host, []string{asked.Host}})
+	}
+	tenant, _, _ := strings.Cut(strings.TrimPrefix(asked.Path, "/"), "/")
+	return cacheable(respondJSON(c, http.StatusOK, instanceBody{
+		TenantDiscoveryEndpoint: asked.Scheme + "://" + asked.Host + "/" + tenant + "/v2.0/.well-known/openid-configuration",
+		APIVersion:              "1.1",
+		Metadata:                known,
+	}))
+}

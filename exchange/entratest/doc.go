@@ -1,0 +1,14 @@
+// Package entratest is a fake Microsoft Entra ID and a fake Kubernetes cluster, for the tests of programs that sign in
+// with federated tokens. It opens no socket of its own and needs no account.
+//
+// [Server] stands for Entra ID. Its Do method is an azcore transport, so that it fits into the ClientOptions of any Azure
+// SDK client or credential and works inside a testing/synctest bubble; it is an [net/http.Handler] too, for
+// net/http/httptest. The zero value knows every host, tenant and client and takes every well-formed JWT, but refuses
+// what Entra refuses about the request itself, in Entra's words. Enqueue, SetReply and SetDelay make it fail or slow.
+//
+// [Cluster] stands for Kubernetes: it issues service-account tokens, serves the issuer's discovery documents, and
+// projects tokens into a directory as the kubelet does.
+//
+// What is sent and said here follows recorded replies of the real services and their public documents. The package
+// shares no code with the clients it tests: a mistake in both would cancel out.
+package entratest

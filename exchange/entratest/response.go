@@ -1,0 +1,72 @@
+package entratest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// response is a reply on its way out, to a caller of Do or through a ResponseWriter.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// respond makes a response with the headers recorded from login.microsoftonline.com.
+func respond(c *call, status int, body []byte) *response {
+	h := http.Header{}
+	h.Set("Cache-Control", "no-store, no-cache")
+	h.Set("Pragma", "no-cache")
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Expires", "-1")
+	h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("P3P", `CP="DSP CUR OTPi IND OTRi ONL FIN"`)
+	h.Set("X-Ms-Request-Id", c.traceID)
+	h.Set("X-Ms-Ests-Server", "2.1.11513.17 - WUS2 ProdSlices")
+	h.Set("Date", c.now.UTC().Format(http.TimeFormat))
+	if c.echoes() {
+		h.Set("Client-Request-Id", c.CorrelationID)
+	}
+	return &response{status: status, header: h, body: body}
+}
+
+func respondJSON(c *call, status int, value any) *response {
+	body, err := json.Marshal(value)
+	if err != nil {
+		panic("entratest: encoding a reply: " + err.Error()) // cannot be: replies are plain structs
+	}
+	return respond(c, status, body)
+}
+
+func (p *response) writeTo(w http.ResponseWriter) {
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(p.status)
+	_, _ = w.Write(p.body) // the client may be gone, and some statuses allow no body
+}
+
+func (p *response) toHTTP(r *http.Request) *http.Response {
+	return &http.Response{
+		Status:        strings.TrimSpace(strconv.Itoa(p.status) + " " + http.StatusText(p.status)),
+		StatusCode:    p.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        p.header,
+		Body:          io.NopCloser(bytes.NewReader(p.body)),
+		ContentLength: int64(len(p.body)),
+		Request:       r,
+	}
+}
+
+// seconds renders a Retry-After, rounded up: a client that waits less than it was told has a bug, and rounding must not hide it.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}

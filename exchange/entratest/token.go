@@ -1,0 +1,153 @@
+package entratest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// clockSkew is how far past its expiry an assertion is still taken.
+const clockSkew = 5 * time.Minute
+
+// assertionType is the one value of client_assertion_type (RFC 7523 section 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// check judges one thing about a token request. nil: nothing to object.
+type check func(*call) *refusal
+
+// checks run in this order and the first refusal is the answer, so that one mistake gives one error.
+var checks = []check{
+	checkForm,
+	checkGrantType,
+	checkClientID,
+	checkScopeGiven,
+	checkAssertionGiven,
+	checkAssertionType,
+	checkScope,
+	checkClaims,
+	checkAssertionForm,
+	checkAssertionTime,
+}
+
+// token serves the token endpoint.
+func (s *Server) token(c *call) (*response, error) {
+	if c.Method != http.MethodPost {
+		return c.wrongMethod(http.MethodPost), nil
+	}
+	for _, object := range checks {
+		if no := object(c); no != nil {
+			return c.refused(no), nil
+		}
+	}
+	return s.issue(c)
+}
+
+func checkForm(c *call) *refusal {
+	if c.formErr != nil {
+		return &refusal{code: 9002313}
+	}
+	return nil
+}
+
+func checkGrantType(c *call) *refusal {
+	switch grant := c.Form.Get("grant_type"); grant {
+	case "":
+		return missing("grant_type")
+	case "client_credentials":
+		return nil
+	default:
+		return &refusal{code: 70003, name: grant}
+	}
+}
+
+func checkClientID(c *call) *refusal {
+	if c.ClientID == "" {
+		return missing("client_id")
+	}
+	return nil
+}
+
+func checkScopeGiven(c *call) *refusal {
+	if c.Scope == "" {
+		return missing("scope")
+	}
+	return nil
+}
+
+func checkAssertionGiven(c *call) *refusal {
+	switch {
+	case !c.Form.Has("client_assertion"):
+		return &refusal{code: 7000218}
+	case c.Assertion == "":
+		return &refusal{code: 7000216}
+	}
+	return nil
+}
+
+// checkAssertionType answers a wrong type with the code for a malformed request: which one Entra has for it is not on record.
+func checkAssertionType(c *call) *refusal {
+	switch c.Form.Get("client_assertion_type") {
+	case "":
+		return missing("client_assertion_type")
+	case assertionType:
+		return nil
+	}
+	return &refusal{code: 9002313}
+}
+
+// checkScope wants /.default behind a resource. What resources there are is a tenant's affair, and any tenant is served.
+func checkScope(c *call) *refusal {
+	scopes := resourceScopes(c.Scope)
+	for _, scope := range scopes {
+		if !strings.HasSuffix(scope, defaultSuffix) || scope == defaultSuffix {
+			return &refusal{code: 1002012}
+		}
+	}
+	if len(scopes) == 0 {
+		return &refusal{code: 1002012}
+	}
+	return nil
+}
+
+func checkClaims(c *call) *refusal {
+	if c.Claims == "" {
+		return nil
+	}
+	var object map[string]any
+	if err := json.Unmarshal([]byte(c.Claims), &object); err != nil || object == nil {
+		return &refusal{code: 9002313}
+	}
+	return nil
+}
+
+func checkAssertionForm(c *call) *refusal {
+	parsed, err := parseAssertion(c.Assertion)
+	if err != nil {
+		return &refusal{code: 50027}
+	}
+	c.assertion = parsed
+	return nil
+}
+
+func checkAssertionTime(c *call) *refusal {
+	if exp := c.assertion.expiry; !exp.IsZero() && c.now.After(exp.Add(clockSkew)) {
+		return &refusal{code: 700024}
+	}
+	return nil
+}
+
+const defaultSuffix = "/.default"
+
+// resourceScopes drops the OpenID Connect scopes: MSAL adds them to every request, and Entra ignores them in this grant.
+func resourceScopes(scope string) []string {
+	var resources []string
+	for _, s := range strings.Fields(scope) {
+		switch s {
+		case "openid", "offline_access", "profile":
+		default:
+			resources = append(resources, s)
+		}
+	}
+	return resources
+}

@@ -1,0 +1,122 @@
+package exchange
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	redacted = "[redacted]"
+
+	// piece is the shortest run of an assertion's characters that gives it away: 48 bits of a signature.
+	piece = 8
+
+	// maxText bounds what is kept of a text that the other side sent, maxName what is kept of a name or an ID. Entra ID's are
+	// shorter.
+	maxText = 2048
+	maxName = 128
+)
+
+// redactor removes an assertion, and pieces of it, from text that another party wrote. It ignores case, because a parser may
+// have changed it.
+type redactor struct {
+	assertion string // in lower case
+}
+
+func newRedactor(assertion string) redactor { return redactor{strings.ToLower(assertion)} }
+
+// text makes what the other side wrote fit to print: one line, at most about n bytes, no control characters, nothing secret.
+func (r redactor) text(s string, n int) string {
+	return r.clean(oneLine(clip(s, n)))
+}
+
+// clean replaces every word that holds a piece of the assertion, or that looks like a JWT of any kind.
+func (r redactor) clean(s string) string {
+	var b strings.Builder
+	for s != "" {
+		end := strings.IndexFunc(s, func(c rune) bool { return !tokenRune(c) })
+		if end < 0 {
+			end = len(s)
+		}
+		if word := s[:end]; r.holdsPiece(word) || looksLikeJWT(word) {
+			b.WriteString(redacted)
+		} else {
+			b.WriteString(word)
+		}
+		s = s[end:]
+		rest := strings.IndexFunc(s, tokenRune)
+		if rest < 0 {
+			rest = len(s)
+		}
+		b.WriteString(s[:rest])
+		s = s[rest:]
+	}
+	return b.String()
+}
+
+func (r redactor) holdsPiece(word string) bool {
+	word = strings.ToLower(word)
+	for i := 0; i+piece <= len(word); i++ {
+		if strings.Contains(r.assertion, word[i:i+piece]) {
+			return true
+		}
+	}
+	return false
+}
+
+// tokenRune tells whether c can be part of a token: the characters of base64, base64url and their separators.
+func tokenRune(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.~+/=%", c)
+}
+
+// looksLikeJWT tells whether word holds base64 of a JSON object's beginning, and much of it.
+func looksLikeJWT(word string) bool {
+	i := strings.Index(word, "eyJ")
+	return i >= 0 && len(word)-i >= 20
+}
+
+// error returns err, or, if it is very long or quotes a piece of the assertion, one that does not and that leads to no error
+// that does.
+func (r redactor) error(err error) error {
+	text := err.Error()
+	if len(text) <= maxText && r.clean(text) == text {
+		return err
+	}
+	return &redactedError{text: r.text(text, maxName*4), err: err}
+}
+
+// redactedError hides an error but for what it is.
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string        { return e.text }
+func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
+
+// GoString keeps every verb from printing the hidden error.
+func (e *redactedError) GoString() string { return e.text }
+
+// oneLine replaces control characters, line ends among them, and folds white space.
+func oneLine(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// clip shortens s to at most n bytes of whole characters.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

@@ -1,0 +1,143 @@
+package exchange
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+)
+
+// maxReply bounds a reply's body after decompression. A real one has a few kilobytes.
+const maxReply = 1 << 20
+
+// attemptKey is the context key of an *attempt.
+type attemptKey struct{}
+
+// attempt is what an exchange and the transport below the pipeline tell each other.
+type attempt struct {
+	sent    time.Time // the last time
+	secrets redactor  // for errors, because azcore logs them on their way up
+}
+
+// transport guards the transport that it wraps: the assertion is sent once, to one place, and the reply is bounded. It sits
+// below azcore's pipeline because azcore downloads the whole body of an error there.
+type transport struct {
+	next policy.Transporter
+}
+
+// newTransport wraps the user's transport, or the default one if there is none.
+func newTransport(users policy.Transporter) policy.Transporter {
+	client, ok := users.(*http.Client)
+	switch {
+	case users == nil || ok && client == nil:
+		users = defaultClient()
+	case ok:
+		users = withoutRedirects(client)
+	}
+	return transport{users}
+}
+
+// Do implements [policy.Transporter].
+func (t transport) Do(req *http.Request) (*http.Response, error) {
+	try, ok := req.Context().Value(attemptKey{}).(*attempt)
+	if !ok {
+		try = new(attempt) // a policy changed the context
+	}
+	try.sent = time.Now()
+	once := req.WithContext(req.Context())
+	once.GetBody = nil // what cannot be replayed cannot follow a 307 or 308, whatever the transport
+	resp, err := t.next.Do(once)
+	if err != nil {
+		return nil, try.secrets.error(err)
+	}
+	if resp == nil {
+		return nil, nil // azcore makes an error of it
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
+	if resp.Header == nil {
+		resp.Header = http.Header{}
+	}
+	if resp.Request != nil && resp.Request.Response != nil {
+		_ = resp.Body.Close()
+		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", resp.Request.URL.Host)}
+	}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxReply, what: describe(resp), secrets: try.secrets}
+	return resp, nil
+}
+
+// finalError is one that a retry would only repeat.
+type finalError struct{ error }
+
+// NonRetriable stops azcore's retries.
+func (finalError) NonRetriable() {}
+
+func (e finalError) Unwrap() error { return e.error }
+
+// boundedBody fails, rather than ends, where a body gets longer than it may be.
+type boundedBody struct {
+	io.ReadCloser
+	left    int64
+	what    string
+	secrets redactor
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, fmt.Errorf("%s: the reply is larger than %d bytes", b.what, maxReply)
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("%s: the reply is larger than %d bytes", b.what, maxReply)
+	}
+	if err != nil {
+		err = b.secrets.error(err)
+	}
+	return n, err
+}
+
+// describe names a reply by its status and media type.
+func describe(resp *http.Response) string {
+	mediaType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		mediaType = "no usable Content-Type"
+	}
+	status := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
+	return status + ", " + clip(mediaType, 100)
+}
+
+// defaultClient has the settings of azcore's default client, which cannot be had from outside it: proxies from the
+// environment, TLS 1.2, and pings that find a dead HTTP/2 connection. Clients share it, and its connections.
+var defaultClient = sync.OnceValue(func() *http.Client {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	return withoutRedirects(&http.Client{Transport: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dialer.DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          100,
+		MaxIdleConnsPerHost:   10,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, Renegotiation: tls.RenegotiateFreelyAsClient},
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
+	}})
+})
+
+// withoutRedirects returns a copy of c that returns a redirect instead of following it.
+func withoutRedirects(c *http.Client) *http.Client {
+	copied := *c
+	copied.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &copied
+}

@@ -1,0 +1,144 @@
+package tokenfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Parse decodes raw, a signed JSON Web Token in compact form (RFC 7515, section
+// 3.1) with nothing around it. It verifies nothing, neither signature nor
+// times, and takes any algorithm.
+//
+// Its error is an [ErrMalformed] that says which part is wrong, and never holds
+// a part of raw: not three segments, a header or claims that are no JSON object
+// in base64url, a signature that is empty or not base64url, one of the claims
+// in [Token] with a type of its own, or a time outside the years 0 to 9999.
+//
+// Parse is safe for concurrent use. Its work is linear in the length of raw,
+// which it does not bound.
+func Parse(raw string) (Token, error) {
+	token, err := parse(raw)
+	if err != nil {
+		return Token{}, fmt.Errorf("tokenfile: %w", err)
+	}
+	return token, nil
+}
+
+// parse is Parse without the package's name in the error. Errors of golang-jwt are replaced: they quote the input.
+func parse(raw string) (Token, error) {
+	if raw == "" {
+		return Token{}, malformed("it is empty")
+	}
+	if n := strings.Count(raw, ".") + 1; n != 3 {
+		return Token{}, malformed("it has %d segments where a JWT has 3", n)
+	}
+	if strings.ContainsAny(raw, "\r\n") { // encoding/base64 skips these
+		return Token{}, malformed("it has a line break in it")
+	}
+	parser, claims := jwt.NewParser(), &claims{}
+	// The error may be that alg is unknown, with everything decoded but the signature: Entra is the judge of that.
+	decoded, segments, _ := parser.ParseUnverified(raw, claims)
+	signature, err := parser.DecodeSegment(segments[2])
+	switch {
+	case decoded.Header == nil:
+		return Token{}, malformed("its header is not a JSON object in base64url")
+	case claims.MapClaims == nil:
+		return Token{}, malformed("its claims are not a JSON object in base64url")
+	case segments[2] == "":
+		return Token{}, malformed("its signature is empty")
+	case err != nil || len(signature) == 0:
+		return Token{}, malformed("its signature is not base64url")
+	}
+	return newToken(decoded.Header, claims.MapClaims)
+}
+
+// claims are nil until a JSON object was decoded. Numbers stay as they are written, so that one that is out of range is
+// told from claims that are no JSON.
+type claims struct{ jwt.MapClaims }
+
+func (c *claims) UnmarshalJSON(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return decoder.Decode(&c.MapClaims)
+}
+
+// newToken copies header and claims, or names the one that is of another type.
+func newToken(header, claims map[string]any) (Token, error) {
+	const seconds = "a number of seconds within the years 0 to 9999"
+	var t Token
+	for _, member := range []struct {
+		of   map[string]any
+		name string
+		into func(any) bool
+		want string
+	}{
+		{header, "alg", into(&t.Algorithm), "a string"},
+		{header, "kid", into(&t.KeyID), "a string"},
+		{claims, "iss", into(&t.Issuer), "a string"},
+		{claims, "sub", into(&t.Subject), "a string"},
+		{claims, "aud", intoStrings(&t.Audience), "a string or an array of strings"},
+		{claims, "iat", intoTime(&t.IssuedAt), seconds},
+		{claims, "nbf", intoTime(&t.NotBefore), seconds},
+		{claims, "exp", intoTime(&t.Expiry), seconds},
+		{claims, "jti", into(&t.ID), "a string"},
+		{claims, "kubernetes.io", intoStruct(&t.Kubernetes), "an object as Kubernetes writes it"},
+	} {
+		if value := member.of[member.name]; value != nil && !member.into(value) {
+			return Token{}, malformed("its %s is not %s", member.name, member.want)
+		}
+	}
+	return t, nil
+}
+
+func into[T any](target *T) func(any) bool {
+	return func(value any) (ok bool) {
+		*target, ok = value.(T)
+		return ok
+	}
+}
+
+func intoStrings(target *[]string) func(any) bool {
+	return func(value any) bool {
+		if one, ok := value.(string); ok {
+			*target = []string{one}
+			return true
+		}
+		return intoStruct(target)(value)
+	}
+}
+
+// intoStruct goes by way of JSON, which knows the field names.
+func intoStruct[T any](target *T) func(any) bool {
+	return func(value any) bool {
+		data, err := json.Marshal(value)
+		return err == nil && json.Unmarshal(data, target) == nil
+	}
+}
+
+// The years that RFC 3339 can write, and so JSON: 0 to 9999.
+var (
+	minSeconds = float64(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).Unix())
+	endSeconds = float64(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).Unix())
+)
+
+// intoTime reads a NumericDate (RFC 7519, section 2), which may have a
+// fraction. It is kept to the microsecond, about what a float64 holds of a
+// present-day time.
+func intoTime(target *time.Time) func(any) bool {
+	return func(value any) bool {
+		number, _ := value.(json.Number)
+		seconds, err := number.Float64()
+		if err != nil || seconds < minSeconds || seconds >= endSeconds {
+			return false
+		}
+		whole, fraction := math.Modf(seconds)
+		*target = time.Unix(int64(whole), int64(fraction*1e9)).Round(time.Microsecond).UTC()
+		return true
+	}
+}
