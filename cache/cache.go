@@ -55,6 +55,8 @@ type Cache[K comparable] struct {
 	entries    sync.Map      // K to *entry[K]; written under mu
 	insertions atomic.Uint64 // the clock that recency is told by
 
+	onWait func(ctx context.Context, key K) func(flight string, err error)
+
 	mu    sync.Mutex // guards what follows and every entry's plain fields; never held over a fetch
 	count int
 	idle  evictionQueue[K]
@@ -108,7 +110,7 @@ func (c *Cache[K]) await(ctx context.Context, key K) (azcore.AccessToken, error)
 	for {
 		f, err := c.join(ctx, key)
 		if err == nil {
-			err = f.wait(ctx)
+			err = c.wait(ctx, key, f)
 		}
 		if err == nil && !f.superseded {
 			return f.token, nil
@@ -121,6 +123,37 @@ func (c *Cache[K]) await(ctx context.Context, key K) (azcore.AccessToken, error)
 		}
 		// Invalidated, or overtaken by a challenge: there is a newer answer, or soon will be.
 	}
+}
+
+// OnWait makes the cache call begin when a caller starts to wait for a fetch, and the function that begin returns when it
+// stops waiting, with the flight's ID ([FlightOf]) and the error. Hits do not wait. Call it before the first use.
+func (c *Cache[K]) OnWait(begin func(ctx context.Context, key K) (end func(flight string, err error))) {
+	c.onWait = begin
+}
+
+// wait waits for f in the sight of OnWait.
+func (c *Cache[K]) wait(ctx context.Context, key K, f *flight) error {
+	if c.onWait == nil || f.ID == "" {
+		return f.wait(ctx)
+	}
+	end := c.onWait(ctx, key)
+	err := f.wait(ctx)
+	end(f.ID, err)
+	return err
+}
+
+// Prefetch starts a fetch for key, and waits for nothing. It does nothing if the key has a valid token, a fetch in flight or
+// a failure that is not yet history.
+func (c *Cache[K]) Prefetch(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, now := c.load(key), time.Now()
+	if e == nil {
+		e = c.insert(key)
+	} else if t := e.token.Load(); e.flight != nil || t != nil && now.Before(t.worthWaiting) || e.failure.standing(c.elapsed(now)) != nil {
+		return
+	}
+	c.launchRefresh(e, true)
 }
 
 // join returns the flight to wait for: the one under way, a new one, or one that has landed since the caller looked.
@@ -149,7 +182,7 @@ func (c *Cache[K]) join(ctx context.Context, key K) (*flight, error) {
 	} else {
 		c.touch(e)
 	}
-	c.launchRefresh(e)
+	c.launchRefresh(e, false)
 	return e.flight, nil
 }
 
@@ -161,7 +194,7 @@ func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.elapsed(now) >= e.quietUntil.Load() && c.load(e.key) == e {
-		c.launchRefresh(e)
+		c.launchRefresh(e, true)
 	}
 }
 

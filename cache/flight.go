@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/entrafed/entrafed/internal/guid"
 )
 
 // grace is how long a fetch whose context has ended may take to say why before it is abandoned.
@@ -17,7 +19,8 @@ const grace = 100 * time.Millisecond
 
 // flight is one fetch that any number of callers wait for.
 type flight struct {
-	number   uint64 // of its entry's flights
+	number uint64 // of its entry's flights
+	Flight
 	progress atomic.Pointer[progress]
 	done     chan struct{}
 
@@ -28,6 +31,22 @@ type flight struct {
 	landedAt   time.Time
 	superseded bool // the token was invalidated or a newer challenge answered since takeoff: token is not in the cache
 }
+
+// Flight is what a fetch may want to know of itself.
+type Flight struct {
+	ID         string // a random GUID, to tell flights apart in logs and traces
+	Background bool   // started for nobody who waits: a refresh ahead of time, or a prefetch
+}
+
+// FlightOf returns the flight that the context of a fetch belongs to; the zero value for any other context.
+func FlightOf(ctx context.Context) Flight {
+	if f, ok := ctx.Value(flightKey{}).(*flight); ok {
+		return f.Flight
+	}
+	return Flight{}
+}
+
+type flightKey struct{}
 
 // progress is what a flight says of itself to a caller that stops waiting.
 type progress struct {
@@ -65,17 +84,17 @@ func (f *flight) wait(ctx context.Context) error {
 }
 
 // launchRefresh starts the key's one refresh.
-func (c *Cache[K]) launchRefresh(e *entry[K]) {
-	e.flight = c.launch(e, "", true)
+func (c *Cache[K]) launchRefresh(e *entry[K], background bool) {
+	e.flight = c.launch(e, "", true, background)
 	e.wake()
 }
 
 // launch starts a flight for e.
-func (c *Cache[K]) launch(e *entry[K], claims string, plain bool) *flight {
+func (c *Cache[K]) launch(e *entry[K], claims string, plain, background bool) *flight {
 	e.launched++
 	e.inFlight++
 	c.idle.remove(e)
-	f := &flight{number: e.launched, done: make(chan struct{})}
+	f := &flight{number: e.launched, Flight: Flight{ID: guid.New(), Background: background}, done: make(chan struct{})}
 	f.progress.Store(&progress{doing: "starting", err: e.failure.err})
 	go func() {
 		t, err := c.fly(f, e.key, claims)
@@ -87,7 +106,7 @@ func (c *Cache[K]) launch(e *entry[K], claims string, plain bool) *flight {
 // fly runs the fetch on a context and a goroutine of its own: nobody's cancellation ends it, and it cannot outlast its
 // time even if it ignores its context.
 func (c *Cache[K]) fly(f *flight, key K, claims string) (azcore.AccessToken, error) {
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), progressKey{}, f), c.options.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), flightKey{}, f), c.options.Timeout)
 	defer cancel()
 	type outcome struct {
 		token azcore.AccessToken

@@ -6,13 +6,11 @@ import (
 	"strings"
 )
 
-type progressKey struct{}
-
 // Report tells callers that stop waiting for the fetch that ctx belongs to what it is doing, and how it failed last; with a
 // nil err the failure that was reported before stands. doing continues a sentence: "waiting for a reply from
 // login.microsoftonline.com". Outside a fetch it does nothing.
 func Report(ctx context.Context, doing string, err error) {
-	f, ok := ctx.Value(progressKey{}).(*flight)
+	f, ok := ctx.Value(flightKey{}).(*flight)
 	if !ok {
 		return
 	}

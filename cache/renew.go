@@ -17,7 +17,7 @@ const sameChallenge = 5 * time.Second
 func (c *Cache[K]) Renew(ctx context.Context, key K, claims string) (azcore.AccessToken, error) {
 	f, err := c.joinRenewal(ctx, key, claims)
 	if err == nil {
-		err = f.wait(ctx)
+		err = c.wait(ctx, key, f)
 	}
 	if err != nil {
 		return azcore.AccessToken{}, err
@@ -50,7 +50,7 @@ func (c *Cache[K]) joinRenewal(ctx context.Context, key K, claims string) (*flig
 	if e.renewals == nil {
 		e.renewals = make(map[string]*flight)
 	}
-	f := c.launch(e, claims, false)
+	f := c.launch(e, claims, false, false)
 	e.renewals[claims] = f
 	return f, nil
 }

@@ -18,6 +18,9 @@ type Credential struct {
 	tenants  tenants
 	source   source
 	client   *exchange.Client
+	binding  bool // the client is an identity binding's
+	outages  *outages
+	events   events
 	cache    *cache.Cache[key]
 }
 
@@ -43,8 +46,21 @@ func New(options *Options) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Credential{clientID: s.clientID, tenants: s.tenants, source: s.source, client: s.client}
-	c.cache = cache.New(c.fetch, &cache.Options{MaxTokens: options.MaxTokens, RetryAfter: retryAfter})
+	c := &Credential{
+		clientID: s.clientID,
+		tenants:  s.tenants,
+		source:   s.source,
+		client:   s.client,
+		binding:  s.binding,
+		outages:  newOutages(options.PropagationTimeout),
+		events:   newEvents(options.Logger, options.OnExchange),
+	}
+	c.cache = cache.New(c.fetch, &cache.Options{
+		MaxTokens:  options.MaxTokens,
+		Timeout:    max(exchangeTimeout, options.PropagationTimeout+exchangeTimeout/2),
+		RetryAfter: retryAfter,
+	})
+	c.traceWaits(options.TracingProvider)
 	return c, nil
 }
 
@@ -92,6 +108,22 @@ func (c *Credential) key(options *policy.TokenRequestOptions) (key, error) {
 		return key{}, errors.New("at least one scope is required")
 	}
 	return k, nil
+}
+
+// Prefetch starts the exchanges for tokens that the application knows it will need, and waits for none of them. It does nothing
+// for what is cached or under way already. The error tells of requests that cannot be made; failures of the exchanges show in
+// [Credential.Status] and in the next GetToken. Claims are ignored.
+func (c *Credential) Prefetch(requests ...policy.TokenRequestOptions) error {
+	var errs []error
+	for _, options := range requests {
+		k, err := c.key(&options)
+		if err != nil {
+			errs = append(errs, c.explain(&options, err))
+			continue
+		}
+		c.cache.Prefetch(k)
+	}
+	return errors.Join(errs...)
 }
 
 // Invalidate drops token if it is still the cached one, wherever it is cached: the next GetToken gets a new one. A token that

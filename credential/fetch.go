@@ -5,58 +5,85 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/entrafed/entrafed/cache"
 	"github.com/entrafed/entrafed/exchange"
-	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// source is where the federated token comes from.
-type source struct {
-	name      string // for messages
-	assertion func(context.Context) (string, error)
-}
-
-func fileSource(file *tokenfile.Source) source {
-	return source{name: "the token file " + file.String(), assertion: file.Assertion}
-}
-
-// read returns the federated token as it is now.
-func (s source) read(ctx context.Context) (string, error) {
-	assertion, err := s.assertion(ctx)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", s.name, err)
-	}
-	if assertion = strings.TrimSpace(assertion); assertion == "" {
-		return "", fmt.Errorf("%s returned an empty token", s.name)
-	}
-	return assertion, nil
-}
-
-// fetch is one flight of the cache: read the federated token, exchange it.
+// fetch is one flight of the cache: read the federated token, exchange it, tell what became of it.
 func (c *Credential) fetch(ctx context.Context, k key, claims string) (azcore.AccessToken, error) {
-	cache.Report(ctx, "reading "+c.source.name, nil)
-	assertion, err := c.source.read(ctx)
-	if err != nil {
-		return azcore.AccessToken{}, err
+	flight := cache.FlightOf(ctx)
+	event := ExchangeEvent{
+		TenantID: k.tenant.Value(), ClientID: c.clientID, Scopes: []string{k.scopes}, EnableCAE: k.cae,
+		Challenge: claims != "", Background: flight.Background, CorrelationID: flight.ID, Start: time.Now(),
 	}
-	cache.Report(ctx, "waiting for a reply from "+c.client.Host(), nil)
-	token, err := c.client.Exchange(ctx, exchange.Request{
-		TenantID:  c.tenants.spelling(k.tenant),
-		ClientID:  c.clientID,
-		Scopes:    []string{k.scopes},
-		Assertion: assertion,
-		Claims:    claims,
-		EnableCAE: k.cae,
-	})
-	if err != nil {
-		return azcore.AccessToken{}, presented(err, assertion)
+	token, err := c.exchange(ctx, exchange.Request{
+		TenantID:      c.tenants.spelling(k.tenant),
+		ClientID:      c.clientID,
+		Scopes:        event.Scopes,
+		Claims:        claims,
+		EnableCAE:     k.cae,
+		CorrelationID: flight.ID,
+	}, &event, c.outages.of(k))
+	event.Duration, event.ExpiresOn, event.Err = time.Since(event.Start), token.ExpiresOn, err
+	c.events.finished(ctx, event)
+	return token, err
+}
+
+// exchange reads the federated token and exchanges it, again where Entra ID's answer may be another by then.
+func (c *Credential) exchange(ctx context.Context, r exchange.Request, event *ExchangeEvent, outage outage) (azcore.AccessToken, error) {
+	reread := false
+	for {
+		cache.Report(ctx, "reading "+c.source.name, nil)
+		assertion, err := c.source.assertion(ctx)
+		if err != nil && event.Err != nil {
+			err = fmt.Errorf("%w; reading it again: %w", event.Err, err)
+		}
+		if err != nil {
+			return azcore.AccessToken{}, err
+		}
+		if reread && assertion == r.Assertion {
+			return azcore.AccessToken{}, event.Err // what Entra ID said of it still holds
+		}
+		r.Assertion = assertion
+		cache.Report(ctx, "waiting for a reply from "+c.client.Host(), nil)
+		event.Attempts++
+		token, err := c.client.Exchange(ctx, r)
+		if err == nil {
+			outage.over()
+			return token, nil
+		}
+		event.Err = presented(err, assertion)
+		if !reread && stale(err) {
+			reread = true
+			continue
+		}
+		pause := c.pause(err, assertion, event.Attempts, outage)
+		if pause <= 0 {
+			return azcore.AccessToken{}, event.Err
+		}
+		reread = false
+		c.events.retrying(ctx, *event, pause)
+		cache.Report(ctx, "waiting "+pause.Round(time.Millisecond).String()+" to try again", event.Err)
+		if !sleep(ctx, pause) {
+			return azcore.AccessToken{}, event.Err
+		}
 	}
-	return token, nil
+}
+
+// sleep returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // retryAfter returns the pause that Entra ID asked for: on 429 and 503 only, where the header is for clients.

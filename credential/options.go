@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
@@ -20,6 +22,13 @@ const (
 	envTenantID      = "AZURE_TENANT_ID"
 	envTokenFile     = "AZURE_FEDERATED_TOKEN_FILE"
 	envAuthorityHost = "AZURE_AUTHORITY_HOST"
+	envRegion        = "AZURE_REGIONAL_AUTHORITY_NAME"
+
+	// Of AKS identity bindings.
+	envTokenProxy = "AZURE_KUBERNETES_TOKEN_PROXY"
+	envSNIName    = "AZURE_KUBERNETES_SNI_NAME"
+	envCAFile     = "AZURE_KUBERNETES_CA_FILE"
+	envCAData     = "AZURE_KUBERNETES_CA_DATA"
 )
 
 // Options of a [Credential]. The zero value is right in a pod that the workload identity webhook set up. An option wins
@@ -48,8 +57,26 @@ type Options struct {
 	// AdditionallyAllowedTenants are tenants other than TenantID that GetToken may be asked for. "*" allows any.
 	AdditionallyAllowedTenants []string
 
+	// EnableAzureProxy sends token requests to the token proxy of an AKS identity binding, if the environment names one:
+	// AZURE_KUBERNETES_TOKEN_PROXY, and AZURE_KUBERNETES_SNI_NAME, AZURE_KUBERNETES_CA_FILE or AZURE_KUBERNETES_CA_DATA. Without
+	// one, requests go to Entra ID. HTTPS_PROXY does not apply to the proxy, which is inside the cluster.
+	EnableAzureProxy bool
+
+	// PropagationTimeout is the time, for one tenant and scope, in which refusals are retried that pass by themselves once
+	// Entra ID's directories agree on a new federated credential. It starts with the first such refusal, and again only after
+	// a success. Zero means 15 seconds; negative means no retries.
+	PropagationTimeout time.Duration
+
 	// MaxTokens bounds the access tokens held. Default: 131,072.
 	MaxTokens int
+
+	// Logger is told of exchanges (info), failed ones (error, or warning when nobody waited), throttling (warning) and retries of
+	// refusals that may pass (info). Nil: silent.
+	Logger *slog.Logger
+
+	// OnExchange is called once for each finished exchange, from the exchange's goroutine: callers that wait for the token wait
+	// for it, so it must be quick. It must be safe for concurrent use. A panic in it fails the exchange.
+	OnExchange func(ExchangeEvent)
 }
 
 // ErrNotConfigured is in the chain of [New]'s error when none of AZURE_CLIENT_ID, AZURE_TENANT_ID and
@@ -63,6 +90,7 @@ type settings struct {
 	tenants  tenants
 	source   source
 	client   *exchange.Client
+	binding  bool
 }
 
 // resolve reports everything that is wrong at once: whoever mends a deployment wants one round, not five.
@@ -82,7 +110,8 @@ func resolve(o *Options) (settings, error) {
 	if len(errs) > 0 && os.Getenv(envClientID) == "" && os.Getenv(envTenantID) == "" && os.Getenv(envTokenFile) == "" {
 		errs.add(errNotInjected)
 	}
-	s.client = newClient(o, &errs)
+	binding := newBinding(o, &errs)
+	s.client, s.binding = newClient(o, binding, &errs), binding != nil
 	return s, errs.err()
 }
 
@@ -95,19 +124,58 @@ func newSource(o *Options, errs *problems) source {
 	if path != "" {
 		errs.addf("Options.Assertion and Options.TokenFilePath are both set: set the one that the token comes from")
 	}
-	return source{name: "Options.Assertion", assertion: o.Assertion}
+	return funcSource(o.Assertion)
+}
+
+// newBinding returns the identity binding that the environment describes, or nil.
+func newBinding(o *Options, errs *problems) *exchange.IdentityBinding {
+	if !o.EnableAzureProxy {
+		return nil
+	}
+	b := &exchange.IdentityBinding{TokenProxy: env(envTokenProxy), SNIName: env(envSNIName), CAFile: env(envCAFile), CAData: env(envCAData)}
+	switch {
+	case b.TokenProxy == "" && (b.SNIName != "" || b.CAFile != "" || b.CAData != ""):
+		errs.addf("%s is not set, but %s, %s or %s is: set it to the proxy's URL, or none of them", envTokenProxy, envSNIName, envCAFile, envCAData)
+		return nil
+	case b.TokenProxy == "":
+		return nil
+	case b.CAFile != "" && b.CAData != "":
+		errs.addf("%s and %s are both set: set one", envCAFile, envCAData)
+		return nil
+	}
+	return b
 }
 
 // newClient resolves the authority and makes the client for it.
-func newClient(o *Options, errs *problems) *exchange.Client {
-	options := exchange.ClientOptions{ClientOptions: o.ClientOptions}
-	setting := "Options.Cloud"
+func newClient(o *Options, binding *exchange.IdentityBinding, errs *problems) *exchange.Client {
+	options := exchange.ClientOptions{ClientOptions: o.ClientOptions, Region: env(envRegion), IdentityBinding: binding}
+	settings := map[string]string{"Authority": "Options.Cloud", "Region": envRegion, "IdentityBinding": bindingSettings(binding)}
 	if o.Cloud.ActiveDirectoryAuthorityHost == "" && len(o.Cloud.Services) == 0 {
-		options.Authority, setting = strings.TrimSpace(os.Getenv(envAuthorityHost)), envAuthorityHost
+		options.Authority, settings["Authority"] = env(envAuthorityHost), envAuthorityHost
 	}
 	client, err := exchange.NewClient(&options)
+	if wrong, ok := errors.AsType[*exchange.OptionError](err); ok {
+		err = fmt.Errorf("%s: %w", settings[wrong.Option], wrong.Err) // by the name that the user knows it by
+	}
 	if err != nil {
-		errs.add(fmt.Errorf("%s: %w", setting, err))
+		errs.add(err)
 	}
 	return client
 }
+
+// bindingSettings names the variables that an identity binding was made of.
+func bindingSettings(b *exchange.IdentityBinding) string {
+	names := []string{envTokenProxy}
+	if b != nil && b.CAFile != "" {
+		names = append(names, envCAFile)
+	}
+	if b != nil && b.CAData != "" {
+		names = append(names, envCAData)
+	}
+	if b != nil && b.SNIName != "" {
+		names = append(names, envSNIName)
+	}
+	return strings.Join(names, ", ")
+}
+
+func env(name string) string { return strings.TrimSpace(os.Getenv(name)) }

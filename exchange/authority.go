@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 )
@@ -17,7 +18,7 @@ func parseAuthority(o *ClientOptions) (*url.URL, error) {
 	}
 	if raw == "" {
 		if len(o.Cloud.Services) > 0 {
-			return nil, errors.New("Cloud has services but no ActiveDirectoryAuthorityHost: set it to the cloud's authority, such as https://login.microsoftonline.us")
+			return nil, errors.New("the Cloud configuration has services but no ActiveDirectoryAuthorityHost: set it to the cloud's authority, such as https://login.microsoftonline.us")
 		}
 		raw = cloud.AzurePublic.ActiveDirectoryAuthorityHost
 	}
@@ -33,4 +34,27 @@ func parseAuthority(o *ClientOptions) (*url.URL, error) {
 		return nil, fmt.Errorf("authority %q has more than a host and a path", u.Redacted())
 	}
 	return u, nil
+}
+
+// regionPattern is MSAL's: a label of a host name.
+var regionPattern = regexp.MustCompile(`^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// regionalize makes the authority that of a region, named as MSAL does (and so azidentity): one host for all aliases of the
+// public cloud, else the region before the authority's own.
+func regionalize(u *url.URL, region string) error {
+	if region == "" {
+		return nil
+	}
+	if region == "TryAutoDetect" {
+		return errors.New("region TryAutoDetect: a region is not detected here, name it, such as westeurope")
+	}
+	if !regionPattern.MatchString(region) {
+		return fmt.Errorf("region %q is not the name of an Azure region, such as westeurope", region)
+	}
+	switch u.Host {
+	case "login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net":
+		u.Host = "login.microsoft.com"
+	}
+	u.Host = region + "." + u.Host
+	return nil
 }

@@ -35,7 +35,7 @@ func mergeClaims(challenge string, enableCAE bool) (string, error) {
 	}
 	values, ok := clientCapabilities["values"].([]any)
 	if !ok && clientCapabilities["values"] != nil {
-		return "", errors.New(`Claims conflict with EnableCAE: their access_token.xms_cc.values is not an array`)
+		return "", errors.New(`field Claims conflicts with EnableCAE: its access_token.xms_cc.values is not an array`)
 	}
 	for _, v := range values {
 		if s, ok := v.(string); ok && strings.EqualFold(s, capability) {
@@ -60,16 +60,16 @@ func parseClaims(challenge string) (map[string]any, error) {
 	}
 	decoded, err := base64.RawStdEncoding.DecodeString(strings.NewReplacer("-", "+", "_", "/", "=", "").Replace(challenge))
 	if err == nil && json.Valid(decoded) {
-		return nil, errors.New("Claims are not a JSON object but look like base64: decode the challenge of the WWW-Authenticate header first")
+		return nil, errors.New("field Claims is not a JSON object but looks like base64: decode the challenge of the WWW-Authenticate header first")
 	}
-	return nil, errors.New("Claims are not a JSON object")
+	return nil, errors.New("field Claims is not a JSON object")
 }
 
 // object returns the object that is o's member, added if it is missing.
 func object(o map[string]any, name string) (map[string]any, error) {
 	member, ok := o[name].(map[string]any)
 	if !ok && o[name] != nil {
-		return nil, fmt.Errorf("Claims conflict with EnableCAE: their %s is not an object", name)
+		return nil, fmt.Errorf("field Claims conflicts with EnableCAE: its %s is not an object", name)
 	}
 	if member == nil {
 		member = map[string]any{}

@@ -14,16 +14,15 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+
+	"github.com/entrafed/entrafed/internal/guid"
+	"github.com/entrafed/entrafed/internal/trace"
+	"github.com/entrafed/entrafed/internal/version"
 )
 
-const (
-	module  = "github.com/entrafed/entrafed"
-	version = "v0.1.0"
-
-	// patience is the longest Retry-After that a retry waits for. Whoever waits for a token would rather have an answer;
-	// a longer pause is for the caller to remember ([Error.RetryAfter]).
-	patience = 5 * time.Second
-)
+// patience is the longest Retry-After that a retry waits for. Whoever waits for a token would rather have an answer; a longer
+// pause is for the caller to remember ([Error.RetryAfter]).
+const patience = 5 * time.Second
 
 // ClientOptions of a [Client]. The zero value is ready to use, for the public cloud.
 type ClientOptions struct {
@@ -37,6 +36,13 @@ type ClientOptions struct {
 	// Authority is the URL that a tenant's endpoints lie under, such as "https://login.microsoftonline.us". It must be
 	// https. The default is Cloud.ActiveDirectoryAuthorityHost, then the public cloud's.
 	Authority string
+
+	// Region makes requests go to Entra ID's endpoint in an Azure region, such as "westeurope": {region}.login.microsoft.com
+	// for the public cloud, {region}.{host} for others. Entra ID documents it for few kinds of requests (AADSTS100007).
+	Region string
+
+	// IdentityBinding sends requests to the token proxy of an AKS identity binding. Nil sends them to the authority.
+	IdentityBinding *IdentityBinding
 }
 
 // Client exchanges assertions for access tokens. It is safe for concurrent use and holds no secret.
@@ -45,16 +51,40 @@ type Client struct {
 	azure     *azcore.Client
 }
 
-// NewClient returns a client. Nil options are fine. It fails if the authority is not an https URL, and sends nothing.
+// OptionError tells which of the [ClientOptions] is wrong.
+type OptionError struct {
+	Option string // name of the field
+	Err    error
+}
+
+// Error returns the option's name and what is wrong with it.
+func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// NewClient returns a client. Nil options are fine. It sends nothing, and reads no file but the CA's of an identity binding.
+// Its error is an [*OptionError].
 func NewClient(options *ClientOptions) (*Client, error) {
 	if options == nil {
 		options = &ClientOptions{}
 	}
 	authority, err := parseAuthority(options)
 	if err != nil {
-		return nil, fmt.Errorf("exchange: %w", err)
+		return nil, fmt.Errorf("exchange: %w", &OptionError{"Authority", err})
 	}
-	azure, err := azcore.NewClient(module, version, runtime.PipelineOptions{}, pipelineOptions(options.ClientOptions))
+	if err := regionalize(authority, options.Region); err != nil {
+		return nil, fmt.Errorf("exchange: %w", &OptionError{"Region", err})
+	}
+	pipeline := pipelineOptions(options.ClientOptions)
+	if options.IdentityBinding != nil {
+		binding, err := newBindingTransport(*options.IdentityBinding, options.Transport)
+		if err != nil {
+			return nil, fmt.Errorf("exchange: %w", &OptionError{"IdentityBinding", err})
+		}
+		pipeline.Transport = transport{binding}
+	}
+	azure, err := azcore.NewClient(version.Module, version.Version, runtime.PipelineOptions{}, pipeline)
 	if err != nil {
 		return nil, fmt.Errorf("exchange: %w", err)
 	}
@@ -77,20 +107,24 @@ func pipelineOptions(o azcore.ClientOptions) *azcore.ClientOptions {
 //
 // Retries are those of [azcore.ClientOptions]. The error is an [*Error] if a reply came.
 func (c *Client) Exchange(ctx context.Context, r Request) (_ azcore.AccessToken, err error) {
-	ctx, endSpan := runtime.StartSpan(ctx, "Client.Exchange", c.azure.Tracer(), nil)
-	defer func() { endSpan(err) }()
+	r.CorrelationID = cmp.Or(r.CorrelationID, guid.New())
+	ctx, span := trace.StartPipeline(ctx, c.azure.Tracer(), trace.Exchange, r.TenantID, strings.Join(r.Scopes, " "))
+	defer func() { trace.End(span, r.CorrelationID, err) }()
 	secrets := newRedactor(r.Assertion)
 	form, err := r.form()
 	if err != nil {
-		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %w", err))
+		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %s", strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	endpoint := c.authority.JoinPath(r.TenantID, "oauth2/v2.0/token").String()
 	try := &attempt{sent: time.Now(), secrets: secrets}
-	req, err := newRequest(context.WithValue(ctx, attemptKey{}, try), endpoint, form, cmp.Or(r.CorrelationID, NewCorrelationID()))
+	req, err := newRequest(context.WithValue(ctx, attemptKey{}, try), endpoint, form, r.CorrelationID)
 	if err != nil {
 		return azcore.AccessToken{}, fmt.Errorf("exchange: %w", err)
 	}
 	resp, err := c.azure.Pipeline().Do(req)
+	if err != nil && resp != nil {
+		return azcore.AccessToken{}, unreadable(resp, named(err, endpoint), secrets)
+	}
 	if err != nil {
 		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %w", named(err, endpoint)))
 	}

@@ -33,7 +33,18 @@ type Error struct {
 	target  string // host that a redirect leads to
 	excerpt string // of a reply that is none of OAuth's
 	problem string // with a reply that looked like a success
+	cause   error  // why the reply could not be read to its end, or was not waited for
 }
+
+// unreadable is the error for a reply whose body could not be read to its end; its status and headers still count.
+func unreadable(resp *http.Response, cause error, secrets redactor) *Error {
+	e := newError(resp, nil, nil, secrets)
+	e.cause = secrets.error(cause)
+	return e
+}
+
+// Unwrap returns why the reply could not be read to its end, if that is the error.
+func (e *Error) Unwrap() error { return e.cause }
 
 // newError reads a reply that is not a success. reply may be nil.
 func newError(resp *http.Response, reply members, body []byte, secrets redactor) *Error {
@@ -127,6 +138,8 @@ func (e *Error) Error() string {
 		if sentence := e.sentence(); sentence != "" {
 			b.WriteString(": " + sentence)
 		}
+	case e.cause != nil:
+		b.WriteString(": " + oneLine(e.cause.Error()))
 	case e.problem != "":
 		b.WriteString(": the reply cannot be used: " + e.problem)
 	case e.target != "" && e.StatusCode >= 300 && e.StatusCode < 400:

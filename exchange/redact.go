@@ -99,6 +99,9 @@ func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) 
 // GoString keeps every verb from printing the hidden error.
 func (e *redactedError) GoString() string { return e.text }
 
+// NonRetriable keeps azcore from sending the assertion again to what threw it back.
+func (e *redactedError) NonRetriable() {}
+
 // oneLine replaces control characters, line ends among them, and folds white space.
 func oneLine(s string) string {
 	s = strings.Map(func(c rune) rune {

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
 	"strconv"
@@ -21,7 +20,7 @@ const maxLifetime = 48 * time.Hour
 func readReply(resp *http.Response, sent time.Time, secrets redactor) (azcore.AccessToken, error) {
 	body, err := runtime.Payload(resp)
 	if err != nil {
-		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %s: %w", describe(resp), err))
+		return azcore.AccessToken{}, unreadable(resp, err, secrets)
 	}
 	var reply members
 	isObject := json.Unmarshal(body, &reply) == nil && reply != nil

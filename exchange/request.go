@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,30 +37,22 @@ type Request struct {
 	CorrelationID string
 }
 
-// NewCorrelationID returns a random GUID for [Request.CorrelationID].
-func NewCorrelationID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
 // form returns the request's body, or an error that names every field that is wrong.
 func (r Request) form() (string, error) {
 	scope := strings.Join(r.Scopes, " ")
 	claims, err := mergeClaims(r.Claims, r.EnableCAE)
 	errs := []error{err}
 	if !ValidTenantID(r.TenantID) {
-		errs = append(errs, fmt.Errorf("TenantID %q is not a tenant's GUID or domain name", r.TenantID))
+		errs = append(errs, fmt.Errorf("field TenantID %q is not a tenant's GUID or domain name", r.TenantID))
 	}
 	if r.ClientID == "" {
-		errs = append(errs, errors.New("ClientID is missing"))
+		errs = append(errs, errors.New("field ClientID is missing"))
 	}
 	if strings.TrimSpace(scope) == "" {
-		errs = append(errs, errors.New("at least one scope is required in Scopes"))
+		errs = append(errs, errors.New("field Scopes: at least one scope is required"))
 	}
 	if r.Assertion == "" {
-		errs = append(errs, errors.New("Assertion is missing"))
+		errs = append(errs, errors.New("field Assertion is missing"))
 	}
 	form := url.Values{
 		"grant_type":            {"client_credentials"},

@@ -68,7 +68,13 @@ func (t transport) Do(req *http.Request) (*http.Response, error) {
 	}
 	if resp.Request != nil && resp.Request.Response != nil {
 		_ = resp.Body.Close()
-		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", resp.Request.URL.Host)}
+		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", try.secrets.text(resp.Request.URL.Host, maxName))}
+	}
+	resp.Status = try.secrets.clean(resp.Status) // azcore logs it, and headers
+	for _, values := range resp.Header {
+		for i := range values {
+			values[i] = try.secrets.clean(values[i])
+		}
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxReply, what: describe(resp), secrets: try.secrets}
 	return resp, nil

@@ -5,21 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
+
+	"github.com/entrafed/entrafed/internal/regularfile"
 )
 
-const (
-	// maxSize bounds what is read. A projected token has 1 to 2 KiB.
-	maxSize = 1 << 20
-
-	// leeway is how far past its expiry a token is still handed out, since
-	// the clocks of node and Entra differ. Entra judges.
-	leeway = 5 * time.Minute
-)
+// leeway is how far past its expiry a token is still handed out, since the
+// clocks of node and Entra differ. Entra judges.
+const leeway = 5 * time.Minute
 
 // pauses come before each attempt at reading. The kubelet's swap is over in
 // microseconds: of 42 opens that met it in 5.2 million, an immediate second one
@@ -135,7 +130,7 @@ func await(ctx context.Context, f func() (string, error)) (string, error) {
 
 // read makes one attempt. Its errors do not name the path.
 func read(path string) (string, error) {
-	content, err := load(path)
+	content, err := regularfile.Read(path)
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err // explain prints the path, in a form that is one line
 	}
@@ -154,56 +149,6 @@ func read(path string) (string, error) {
 		return "", fmt.Errorf("%w: at %s, %s ago", ErrExpired, token.Expiry.Format(time.RFC3339), age.Truncate(time.Second))
 	}
 	return raw, nil
-}
-
-// load returns the bytes of a regular file of at most maxSize.
-func load(path string) ([]byte, error) {
-	// Looked at before it is opened, for opening a device may act on it and
-	// opening a socket tells nothing; and again after, for the path may
-	// lead elsewhere by then.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := regular(info); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, openFlags, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if err := regular(info); err != nil {
-		return nil, err
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(content) > maxSize {
-		return nil, errors.New("larger than the limit of 1 MiB (1048576 bytes): not a token file")
-	}
-	return content, nil
-}
-
-func regular(info fs.FileInfo) error {
-	kind := "of another kind"
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		return nil
-	case mode.IsDir():
-		kind = "a directory"
-	case mode&fs.ModeNamedPipe != 0:
-		kind = "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		kind = "a socket"
-	case mode&fs.ModeDevice != 0:
-		kind = "a device"
-	}
-	return fmt.Errorf("is %s: give the path of a regular file", kind)
 }
 
 // text strips what an editor or a shell may have put around the token.

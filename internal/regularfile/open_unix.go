@@ -1,6 +1,6 @@
 //go:build unix
 
-package tokenfile
+package regularfile
 
 import (
 	"os"

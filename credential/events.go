@@ -1,0 +1,81 @@
+package credential
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// ExchangeEvent tells of one finished exchange, for metrics. It holds no secret.
+type ExchangeEvent struct {
+	TenantID  string // in lower case
+	ClientID  string
+	Scopes    []string
+	EnableCAE bool
+
+	Challenge     bool   // it answered a claims challenge
+	Background    bool   // nobody waited for it when it started: a refresh ahead of time, or a prefetch
+	CorrelationID string // sent as client-request-id, by which Entra ID's logs find the exchange
+
+	Start    time.Time
+	Duration time.Duration // from reading the federated token to the last reply, pauses included
+	Attempts int           // token requests, azcore's HTTP retries not counted; zero if no federated token could be had
+
+	ExpiresOn time.Time // of the new access token; zero after a failure
+	Err       error     // nil after a success
+}
+
+// events is where exchanges are told of.
+type events struct {
+	logger     *slog.Logger
+	onExchange func(ExchangeEvent)
+}
+
+func newEvents(logger *slog.Logger, onExchange func(ExchangeEvent)) events {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	if onExchange == nil {
+		onExchange = func(ExchangeEvent) {}
+	}
+	return events{logger, onExchange}
+}
+
+// finished tells of an exchange that succeeded or failed for good.
+func (e events) finished(ctx context.Context, event ExchangeEvent) {
+	level, message := slog.LevelInfo, "exchange"
+	switch {
+	case event.Err == nil:
+	case retryAfter(event.Err) > 0:
+		level, message = slog.LevelWarn, "throttled"
+	case event.Background:
+		level, message = slog.LevelWarn, "background exchange failed"
+	default:
+		level, message = slog.LevelError, "exchange failed"
+	}
+	e.log(ctx, level, message, event, slog.Duration("duration", event.Duration), slog.Int("attempts", event.Attempts))
+	e.onExchange(event)
+}
+
+// retrying tells of a refusal that may pass by itself.
+func (e events) retrying(ctx context.Context, event ExchangeEvent, pause time.Duration) {
+	e.log(ctx, slog.LevelInfo, "retrying a refusal that may pass", event, slog.Duration("pause", pause), slog.Int("attempts", event.Attempts))
+}
+
+func (e events) log(ctx context.Context, level slog.Level, message string, event ExchangeEvent, more ...slog.Attr) {
+	attrs := append([]slog.Attr{
+		slog.String("tenant", event.TenantID),
+		slog.String("client_id", event.ClientID),
+		slog.Any("scopes", event.Scopes),
+		slog.String("correlation_id", event.CorrelationID),
+	}, more...)
+	if pause := retryAfter(event.Err); pause > 0 {
+		attrs = append(attrs, slog.Duration("retry_after", pause))
+	}
+	if event.Err != nil {
+		attrs = append(attrs, slog.String("error", event.Err.Error()))
+	} else {
+		attrs = append(attrs, slog.Time("expires_on", event.ExpiresOn))
+	}
+	e.logger.LogAttrs(ctx, level, "entrafed: "+message, attrs...)
+}

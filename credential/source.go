@@ -1,0 +1,34 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/entrafed/entrafed/tokenfile"
+)
+
+// source is where the federated token comes from.
+type source struct {
+	name      string                                // for messages
+	assertion func(context.Context) (string, error) // read anew at each call; its errors name the source
+}
+
+func fileSource(file *tokenfile.Source) source {
+	return source{name: "the token file " + file.String(), assertion: file.Assertion}
+}
+
+func funcSource(assertion func(context.Context) (string, error)) source {
+	const name = "Options.Assertion"
+	return source{name: name, assertion: func(ctx context.Context) (string, error) {
+		token, err := assertion(ctx)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		if token = strings.TrimSpace(token); token == "" {
+			return "", errors.New(name + " returned an empty token")
+		}
+		return token, nil
+	}}
+}

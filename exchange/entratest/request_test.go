@@ -1,0 +1,84 @@
+package entratest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/exchange/entratest"
+)
+
+// prints shows a value in every way that a test or a program is likely to.
+func prints(t *testing.T, value any) map[string]string {
+	t.Helper()
+	shown := map[string]string{"Sprint": fmt.Sprint(value), "Errorf": fmt.Errorf("%v", value).Error()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%20v"} {
+		shown[verb] = fmt.Sprintf(verb, value)
+	}
+	text, err := json.Marshal(value)
+	require.NoError(t, err)
+	shown["json"] = string(text)
+	var logs bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logs, nil)).Info("seen", "request", value)
+	slog.New(slog.NewTextHandler(&logs, nil)).Info("seen", "request", value)
+	shown["slog"] = logs.String()
+	return shown
+}
+
+func TestRequestPrintsNoSecret(t *testing.T) {
+	s, form := new(entratest.Server), validForm(t)
+	assertion := form.Get("client_assertion")
+	signature := assertion[strings.LastIndexByte(assertion, '.')+1:]
+	form.Set("client_secret", "s3cr3t-value")
+	r := post(t, form)
+	r.Header.Set("Authorization", "Bearer s3cr3t-value")
+	do(t, s, r)
+	request := s.Requests()[0]
+	require.Equal(t, assertion, request.Assertion)
+
+	for _, value := range []any{request, &request, []entratest.Request{request}, map[string]entratest.Request{"a": request}, struct{ R entratest.Request }{request}} {
+		for way, text := range prints(t, value) {
+			assert.NotContains(t, text, signature, way)
+			assert.NotContains(t, text, "s3cr3t", way)
+			if way != "%x" {
+				assert.Contains(t, text, clientID, way)
+			}
+		}
+	}
+	assert.Equal(t, assertion, request.Form.Get("client_assertion"), "printing changes nothing")
+	assert.Equal(t, "Bearer s3cr3t-value", request.Header.Get("Authorization"))
+}
+
+func TestRequestPrintsNoTokenThatIsInTheWrongField(t *testing.T) {
+	s := new(entratest.Server)
+	folded := "https://x/.default&client_assertion=" + validForm(t).Get("client_assertion")
+	do(t, s, post(t, url.Values{"scope": {folded}}))
+	text := fmt.Sprint(s.Requests()[0])
+	assert.Contains(t, text, "[token]")
+	assert.NotContains(t, text, folded[len(folded)-40:])
+}
+
+func TestRequestMarshalsToJSON(t *testing.T) {
+	s := new(entratest.Server)
+	do(t, s, post(t, validForm(t)))
+	text, err := json.Marshal(s.Requests()[0])
+	require.NoError(t, err)
+	got := decode[map[string]any](t, string(text))
+	assert.Equal(t, "token", got["Kind"])
+	assert.Equal(t, http.MethodPost, got["Method"])
+	assert.Equal(t, clientID, got["ClientID"])
+	assert.NotContains(t, got, "Assertion")
+	assert.NotContains(t, got["Form"], "client_assertion")
+}
+
+func TestRequestWithoutAFormPrints(t *testing.T) {
+	assert.NotPanics(t, func() { _ = fmt.Sprint(entratest.Request{}) })
+}

@@ -1,0 +1,155 @@
+package exchange_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/exchange"
+)
+
+func FuzzReply(f *testing.F) {
+	for _, text := range []string{
+		success, "", "null", "[]", "<html>" + assertion, `{"error":"x","error_description":"` + assertion + `"}`, entraError("\r\n"), entraError(" "),
+		`{"access_token":"a b","expires_in":"1e400","token_type":5}`, `{"access_token":"a","expires_in":1e30,"refresh_in":"0.1"}`, `{"error":{}}`,
+		`{"error":"` + signature[:7] + `","suberror":"` + signature[7:20] + `"}`, "\xff\x1b[31m\u202e",
+	} {
+		f.Add(200, "application/json", []byte(text))
+		f.Add(401, "text/html; charset=utf-8", []byte(text))
+	}
+	f.Add(302, "text/"+signature, []byte(signature))
+	f.Add(-1, "\x00;;", []byte{0})
+	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
+		return r.Context().Value(fuzzKey{}).(*http.Response), nil
+	})))
+	f.Fuzz(func(t *testing.T, status int, contentType string, b []byte) {
+		start := time.Now()
+		token, err := c.Exchange(contextWith(t, reply(status, contentType, string(b))), request())
+		if err != nil {
+			require.Zero(t, token)
+			require.Less(t, len(err.Error()), 8192)
+			assertFitToPrint(t, err.Error())
+			assertNoSecret(t, err.Error())
+			return
+		}
+		require.Equal(t, 200, status)
+		require.True(t, token.ExpiresOn.After(start) && !token.ExpiresOn.After(time.Now().Add(longest)), token.ExpiresOn)
+		require.False(t, token.RefreshOn.After(token.ExpiresOn))
+		require.NotEmpty(t, token.Token)
+		require.False(t, strings.ContainsFunc(token.Token, func(c rune) bool { return c <= ' ' || c > '~' }))
+	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	f.Add("60", "", "", "")
+	f.Add("-1", "0", "1500", "")
+	f.Add("99999999999999999999999", "9223372036854775807", "soon", "")
+	f.Add("Fri, 31 Dec 9999 23:59:59 GMT", "", "", "Mon, 01 Jan 0001 00:00:00 GMT")
+	f.Add("Mon, 01 Jan 0001 00:00:00 GMT", "", "", "Fri, 31 Dec 9999 23:59:59 GMT")
+	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
+		return r.Context().Value(fuzzKey{}).(*http.Response), nil
+	})))
+	f.Fuzz(func(t *testing.T, seconds, ms, xms, date string) {
+		r := reply(429, "text/plain", "")
+		for name, value := range map[string]string{"Retry-After": seconds, "Retry-After-Ms": ms, "X-Ms-Retry-After-Ms": xms, "Date": date} {
+			r.Header.Set(name, value)
+		}
+		_, err := c.Exchange(contextWith(t, r), request())
+		var e *exchange.Error
+		require.ErrorAs(t, err, &e)
+		require.GreaterOrEqual(t, e.RetryAfter, time.Duration(0))
+		require.LessOrEqual(t, e.RetryAfter, longest)
+	})
+}
+
+func FuzzClaims(f *testing.F) {
+	for _, claims := range []string{
+		"", challenge, "{}", "null", "{", "[]", challenge + "x", `{"access_token":{"xms_cc":{"values":["cp1",1e400]}}}`, `{"access_token":[]}`,
+		`{"access_token":{"xms_cc":{"values":"x"}},"a":"\u003c"}`, "eyJhY2Nlc3NfdG9rZW4iOnt9fQ", `{"a":1,"a":{"b":[{}]}}`, "{\"\xff\":\"\xff\"}",
+	} {
+		f.Add(claims, true)
+		f.Add(claims, false)
+	}
+	var claims string
+	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
+		form, err := url.ParseQuery(body(f, r))
+		claims = form.Get("claims")
+		return reply(200, "application/json", success), err
+	})))
+	f.Fuzz(func(t *testing.T, given string, cae bool) {
+		claims = ""
+		r := request()
+		r.Claims, r.EnableCAE = given, cae
+		_, err := c.Exchange(t.Context(), r)
+		want, isObject := parse(given)
+		if err != nil {
+			require.ErrorContains(t, err, "Claims")
+			require.Empty(t, claims, "nothing is sent")
+			require.False(t, isObject && !cae, "an object needs nothing else")
+			return
+		}
+		if given == "" && !cae {
+			require.Empty(t, claims)
+			return
+		}
+		got, ok := parse(claims)
+		require.True(t, ok, claims)
+		if given != "" {
+			require.True(t, isObject)
+			require.True(t, contains(got, want), "%s lacks of %s", claims, given)
+		}
+		if !cae {
+			require.Equal(t, given, claims)
+			return
+		}
+		accessToken, _ := got["access_token"].(map[string]any)
+		capabilities, _ := accessToken["xms_cc"].(map[string]any)
+		values, _ := capabilities["values"].([]any)
+		found := 0
+		for _, v := range values {
+			if s, ok := v.(string); ok && strings.EqualFold(s, "cp1") {
+				found++
+			}
+		}
+		require.Positive(t, found, claims)
+	})
+}
+
+// parse returns a JSON object, its numbers as they were written.
+func parse(text string) (o map[string]any, ok bool) {
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.UseNumber()
+	return o, json.Valid([]byte(text)) && d.Decode(&o) == nil && o != nil
+}
+
+// contains tells whether got has all that want has. A null may have been filled in, an array may have got more at its end.
+func contains(got, want any) bool {
+	switch want := want.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		o, ok := got.(map[string]any)
+		for name := range want {
+			if _, has := o[name]; !has || !contains(o[name], want[name]) {
+				return false
+			}
+		}
+		return ok
+	case []any:
+		a, ok := got.([]any)
+		for i := range want {
+			if i >= len(a) || !contains(a[i], want[i]) {
+				return false
+			}
+		}
+		return ok
+	}
+	return assert.ObjectsAreEqual(want, got)
+}

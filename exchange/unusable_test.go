@@ -1,0 +1,99 @@
+package exchange_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/exchange"
+)
+
+func TestOnly200IsASuccess(t *testing.T) {
+	for _, status := range []int{0, 100, 199, 201, 202, 203, 204, 206, 300, 302, 304, 400, 401, 403, 404, 405, 407, 418, 429, 451, 499, 500, 502, 503, 504, 599, 999, -1} {
+		e := refused(t, always(status, "application/json", success))
+		assert.Equal(t, status, e.StatusCode)
+		assert.Contains(t, e.Error(), fmt.Sprintf("HTTP %d", status))
+		assert.Contains(t, e.Error(), "application/json")
+		assertNoAccessToken(t, e)
+	}
+}
+
+func TestBodiesThatAreNoReply(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty": "", "white space": " \n", "truncated": success[:len(success)-20], "truncated early": `{"access_token":"` + accessToken,
+		"HTML": "<html><body>Sign in</body></html>", "array": "[" + success + "]", "string": `"x"`, "number": "5", "null": "null", "two objects": success + success,
+		"BOM": "\ufeff" + success, "single quotes": strings.ReplaceAll(success, `"`, `'`), "deep": strings.Repeat("[", 100_000), "NUL": "\x00",
+	} {
+		for _, status := range []int{200, 400, 502} {
+			t.Run(name+"/"+strconv.Itoa(status), func(t *testing.T) {
+				e := refused(t, always(status, "text/html; charset=utf-8", text))
+				assert.Contains(t, e.Error(), strconv.Itoa(status))
+				assert.Contains(t, e.Error(), "text/html")
+				assert.Empty(t, e.Code)
+				assertNoAccessToken(t, e)
+				assertFitToPrint(t, e.Error())
+				assert.Less(t, len(e.Error()), 1024)
+			})
+		}
+	}
+}
+
+// What a proxy says is the first thing to know about it; a body that came with status 200 may be half a token.
+func TestExcerptOfARefusalByAProxy(t *testing.T) {
+	e := refused(t, always(418, "text/plain", "no tokens here"))
+	assert.Equal(t, 1, strings.Count(e.Error(), "no tokens here"), e.Error())
+	assert.Equal(t, 1, strings.Count(e.Error(), http.StatusText(http.StatusTeapot)), e.Error())
+	assert.Equal(t, 1, strings.Count(e.Error(), "418"), e.Error())
+
+	e = refused(t, always(407, "text/html", "<html>\r\n\t<b>Proxy   says no</b>"+strings.Repeat("!", 1<<16)))
+	assert.Contains(t, e.Error(), "<html> <b>Proxy says no</b>")
+	assert.Less(t, len(e.Error()), 512)
+
+	assert.NotContains(t, refused(t, always(200, "text/plain", "half a secret")).Error(), "half a secret")
+}
+
+func TestContentTypeInErrors(t *testing.T) {
+	for contentType, want := range map[string]string{
+		"": "no usable Content-Type", "garbage;;;=": "no usable Content-Type", "text/html; charset=utf-8": "text/html",
+		"text/" + strings.Repeat("x", 10_000): "text/xxxx",
+	} {
+		e := refused(t, always(502, contentType, ""))
+		assert.Contains(t, e.Error(), want)
+		assert.Less(t, len(e.Error()), 512)
+	}
+}
+
+func TestSparseResponses(t *testing.T) {
+	for name, resp := range map[string]*http.Response{
+		"no header, body, request": {StatusCode: 502},
+		"success without a body":   {StatusCode: 200},
+		"redirect":                 {StatusCode: 302, Header: http.Header{"Location": {"/x"}}},
+		"zero":                     {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := refused(t, doFunc(func(*http.Request) (*http.Response, error) { return resp, nil }))
+			assert.Equal(t, resp.StatusCode, e.StatusCode)
+			assertFitToPrint(t, e.Error())
+		})
+	}
+}
+
+func TestSparseSuccess(t *testing.T) {
+	resp := reply(200, "", success)
+	resp.Header, resp.Status = nil, ""
+	token, err := do(t, doFunc(func(*http.Request) (*http.Response, error) { return resp, nil }))
+	require.NoError(t, err)
+	assert.Equal(t, accessToken, token.Token)
+}
+
+func TestNilResponse(t *testing.T) {
+	token, err := do(t, doFunc(func(*http.Request) (*http.Response, error) { return nil, nil }))
+	require.Error(t, err)
+	assert.Zero(t, token)
+	assert.NotErrorAs(t, err, new(*exchange.Error))
+}

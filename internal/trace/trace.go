@@ -1,0 +1,64 @@
+// Package trace names the library's spans and their attributes, in one place: docs/tracing.md lists them.
+package trace
+
+import (
+	"context"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
+)
+
+// Names of spans.
+const (
+	Exchange = "entrafed.Exchange" // one exchange, root unless its caller has a span
+	GetToken = "entrafed.GetToken" // a caller that waits for an exchange
+)
+
+// Keys of attributes.
+const (
+	tenantID      = "entrafed.tenant_id"
+	scope         = "entrafed.scope"
+	correlationID = "entrafed.correlation_id"
+	outcome       = "entrafed.outcome" // "success" or "failure"
+)
+
+// Start starts a span for a request of a token for scope in tenant.
+func Start(ctx context.Context, tracer tracing.Tracer, name, tenant, scopes string) (context.Context, tracing.Span) {
+	return tracer.Start(ctx, name, &tracing.SpanOptions{
+		Kind:       tracing.SpanKindInternal,
+		Attributes: []tracing.Attribute{{Key: tenantID, Value: tenant}, {Key: scope, Value: scopes}},
+	})
+}
+
+// StartPipeline is Start for a span whose HTTP requests azcore's pipeline traces as its children. Only runtime.StartSpan tells
+// the pipeline of a tracer, but it does not hand out the span; this does.
+func StartPipeline(ctx context.Context, tracer tracing.Tracer, name, tenant, scopes string) (context.Context, tracing.Span) {
+	var started *tracing.Span
+	capturing := tracing.NewTracer(func(ctx context.Context, name string, options *tracing.SpanOptions) (context.Context, tracing.Span) {
+		if started != nil {
+			return tracer.Start(ctx, name, options)
+		}
+		ctx, span := Start(ctx, tracer, name, tenant, scopes)
+		started = &span
+		return ctx, span
+	}, nil)
+	if !tracer.Enabled() {
+		return ctx, tracing.Span{}
+	}
+	ctx, _ = runtime.StartSpan(ctx, name, capturing, nil)
+	if started == nil { // the caller's own azcore span stands for it
+		return ctx, tracing.Span{}
+	}
+	return ctx, *started
+}
+
+// End ends a span with what came of the request.
+func End(span tracing.Span, correlation string, err error) {
+	result := "success"
+	if err != nil {
+		result = "failure"
+		span.SetStatus(tracing.SpanStatusError, err.Error())
+	}
+	span.SetAttributes(tracing.Attribute{Key: correlationID, Value: correlation}, tracing.Attribute{Key: outcome, Value: result})
+	span.End()
+}
