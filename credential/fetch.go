@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -17,7 +18,7 @@ import (
 func (c *Credential) fetch(ctx context.Context, k key, claims string) (azcore.AccessToken, error) {
 	flight := cache.FlightOf(ctx)
 	event := ExchangeEvent{
-		TenantID: k.tenant.Value(), ClientID: c.clientID, Scopes: []string{k.scopes}, EnableCAE: k.cae,
+		TenantID: k.tenant.Value(), ClientID: c.clientID, Scopes: strings.Split(k.scopes, " "), EnableCAE: k.cae,
 		Challenge: claims != "", Background: flight.Background, CorrelationID: flight.ID, Start: time.Now(),
 	}
 	token, err := c.exchange(ctx, exchange.Request{

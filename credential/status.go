@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/entrafed/entrafed/exchange"
@@ -38,7 +39,7 @@ func (c *Credential) Status() []KeyStatus {
 	all := []KeyStatus{}
 	for _, s := range c.cache.Status() {
 		k := KeyStatus{
-			TenantID: s.Key.tenant.Value(), Scopes: []string{s.Key.scopes}, CAE: s.Key.cae,
+			TenantID: s.Key.tenant.Value(), Scopes: strings.Split(s.Key.scopes, " "), CAE: s.Key.cae,
 			ExpiresOn: s.ExpiresOn, RefreshOn: s.RefreshOn, InFlight: s.InFlight, Doing: s.Doing,
 			FailedAt: s.FailedAt.Round(0), NextAttempt: s.NextAttempt.Round(0),
 		}
