@@ -1,0 +1,89 @@
+package githubactions_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/entrafed/entrafed/examples/assertions/internal/issuer"
+)
+
+const (
+	issuerURL    = "https://token.actions.githubusercontent.com"
+	subject      = "repo:octo-org@123456/octo-repo@456789:environment:production"
+	requestToken = "request-token-that-is-secret"
+	tokenPath    = "/oidctoken/jobs/7"
+)
+
+// fakeActions is the service that a job gets its token from. It answers the request of GitHub's own client and
+// refuses any other.
+type fakeActions struct {
+	server *httptest.Server
+
+	mu     sync.Mutex
+	issued []string         // tokens, in order
+	reply  http.HandlerFunc // instead of a token, if not nil
+}
+
+func newFakeActions() *fakeActions {
+	f := &fakeActions{}
+	f.server = httptest.NewTLSServer(f)
+	return f
+}
+
+// environment is what the runner sets for a job with permissions: id-token: write. The URL has a query.
+func (f *fakeActions) environment() map[string]string {
+	return map[string]string{
+		"ACTIONS_ID_TOKEN_REQUEST_URL":   f.server.URL + tokenPath + "?api-version=2.0",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN": requestToken,
+	}
+}
+
+func (f *fakeActions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	query := r.URL.Query()
+	switch {
+	case r.Method != http.MethodGet || r.URL.Path != tokenPath:
+		http.Error(w, "", http.StatusNotFound)
+	case !strings.EqualFold(scheme, "bearer") || token != requestToken:
+		http.Error(w, "", http.StatusUnauthorized)
+	case len(query) != 2 || !slices.Equal(query["api-version"], []string{"2.0"}) || len(query["audience"]) != 1 || query.Get("audience") == "":
+		http.Error(w, "", http.StatusBadRequest)
+	default:
+		f.issue(w, r)
+	}
+}
+
+func (f *fakeActions) issue(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.reply != nil {
+		f.reply(w, r)
+		return
+	}
+	token, err := issuer.Token(issuerURL, subject, r.URL.Query().Get("audience"))
+	if err != nil {
+		http.Error(w, "", http.StatusInternalServerError)
+		return
+	}
+	f.issued = append(f.issued, token)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_ = json.NewEncoder(w).Encode(map[string]any{"count": len(token), "value": token})
+}
+
+// tokens returns what was issued so far.
+func (f *fakeActions) tokens() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.issued)
+}
+
+// answer replaces the reply to the right request.
+func (f *fakeActions) answer(reply http.HandlerFunc) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reply = reply
+}
