@@ -3,7 +3,6 @@ package credential
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -98,18 +97,21 @@ func resolve(o *Options) (settings, error) {
 	var s settings
 	var errs problems
 	s.clientID = errs.require(o.ClientID, envClientID, "Options.ClientID")
+	tenantID := errs.require(o.TenantID, envTenantID, "Options.TenantID")
+	s.source = newSource(o, &errs)
+	if len(errs) > 0 && env(envClientID) == "" && env(envTenantID) == "" && env(envTokenFile) == "" {
+		errs.add(errNotInjected)
+	}
 	if strings.HasPrefix(strings.ToLower(s.clientID), "/subscriptions/") {
 		errs.addf("%s (or Options.ClientID) is an ARM resource ID, %q: set the client ID of that identity, a GUID: az identity show --ids %[2]s --query clientId", envClientID, s.clientID)
 	}
-	tenantID := errs.require(o.TenantID, envTenantID, "Options.TenantID")
 	if tenantID != "" && !exchange.ValidTenantID(tenantID) {
 		errs.addf("%s (or Options.TenantID) is %q: a tenant is a GUID or a domain name", envTenantID, tenantID)
 	}
-	s.tenants = newTenants(tenantID, o.AdditionallyAllowedTenants, &errs)
-	s.source = newSource(o, &errs)
-	if len(errs) > 0 && os.Getenv(envClientID) == "" && os.Getenv(envTenantID) == "" && os.Getenv(envTokenFile) == "" {
-		errs.add(errNotInjected)
+	if o.Assertion != nil && o.TokenFilePath != "" {
+		errs.addf("Options.Assertion and Options.TokenFilePath are both set: set the one that the token comes from")
 	}
+	s.tenants = newTenants(tenantID, o.AdditionallyAllowedTenants, &errs)
 	binding := newBinding(o, &errs)
 	s.client, s.binding = newClient(o, binding, &errs), binding != nil
 	return s, errs.err()
@@ -117,14 +119,10 @@ func resolve(o *Options) (settings, error) {
 
 // newSource returns where the federated token comes from.
 func newSource(o *Options, errs *problems) source {
-	path := strings.TrimSpace(o.TokenFilePath)
-	if o.Assertion == nil {
-		return fileSource(tokenfile.New(errs.require(path, envTokenFile, "Options.TokenFilePath")))
+	if o.Assertion != nil {
+		return funcSource(o.Assertion)
 	}
-	if path != "" {
-		errs.addf("Options.Assertion and Options.TokenFilePath are both set: set the one that the token comes from")
-	}
-	return funcSource(o.Assertion)
+	return fileSource(tokenfile.New(errs.require(o.TokenFilePath, envTokenFile, "Options.TokenFilePath")))
 }
 
 // newBinding returns the identity binding that the environment describes, or nil.
@@ -154,10 +152,11 @@ func newClient(o *Options, binding *exchange.IdentityBinding, errs *problems) *e
 		options.Authority, settings["Authority"] = env(envAuthorityHost), envAuthorityHost
 	}
 	client, err := exchange.NewClient(&options)
-	if wrong, ok := errors.AsType[*exchange.OptionError](err); ok {
-		err = fmt.Errorf("%s: %w", settings[wrong.Option], wrong.Err) // by the name that the user knows it by
+	wrong, ok := errors.AsType[exchange.OptionErrors](err)
+	for _, e := range wrong {
+		errs.addf("%s: %w", settings[e.Option], e.Err) // by the name that the user knows it by
 	}
-	if err != nil {
+	if err != nil && !ok {
 		errs.add(err)
 	}
 	return client

@@ -67,6 +67,14 @@ func TestNothingConfiguredSaysWhatThatMeans(t *testing.T) {
 	}
 }
 
+func TestMalformedOptionsAreNoMissingEnvironment(t *testing.T) {
+	r := newRig(t)
+	r.options.TenantID = "bad tenant"
+	_, err := credential.New(&r.options)
+	require.ErrorContains(t, err, "bad tenant")
+	require.NotErrorIs(t, err, credential.ErrNotConfigured)
+}
+
 func TestEveryMissingSettingIsNamedAtOnce(t *testing.T) {
 	settings := map[string]string{"AZURE_CLIENT_ID": "Options.ClientID", "AZURE_TENANT_ID": "Options.TenantID", "AZURE_FEDERATED_TOKEN_FILE": "Options.TokenFilePath"}
 	for present := range settings {

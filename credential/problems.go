@@ -3,7 +3,6 @@ package credential
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -20,8 +19,8 @@ func (p *problems) addf(format string, a ...any) { p.add(fmt.Errorf(format, a...
 
 // require returns the option, or the environment's value where it is empty, or notes that both are.
 func (p *problems) require(option, variable, name string) string {
-	for _, value := range []string{option, os.Getenv(variable)} {
-		if value = strings.TrimSpace(value); value != "" {
+	for _, value := range []string{strings.TrimSpace(option), env(variable)} {
+		if value != "" {
 			return value
 		}
 	}

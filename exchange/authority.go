@@ -3,8 +3,10 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 )
@@ -39,8 +41,8 @@ func parseAuthority(o *ClientOptions) (*url.URL, error) {
 // regionPattern is MSAL's: a label of a host name.
 var regionPattern = regexp.MustCompile(`^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// regionalize makes the authority that of a region, named as MSAL does (and so azidentity): one host for all aliases of the
-// public cloud, else the region before the authority's own.
+// regionalize makes the authority that of a region, named as MSAL does (and so azidentity): one host for all aliases of a
+// cloud, with the region before it.
 func regionalize(u *url.URL, region string) error {
 	if region == "" {
 		return nil
@@ -51,10 +53,21 @@ func regionalize(u *url.URL, region string) error {
 	if !regionPattern.MatchString(region) {
 		return fmt.Errorf("region %q is not the name of an Azure region, such as westeurope", region)
 	}
-	switch u.Host {
-	case "login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net":
-		u.Host = "login.microsoft.com"
+	host := strings.ToLower(u.Hostname())
+	if _, err := netip.ParseAddr(host); err == nil {
+		return fmt.Errorf("region %q cannot go before an authority that is an IP address, %s", region, host)
 	}
-	u.Host = region + "." + u.Host
+	switch host {
+	case "login.microsoftonline.com", "login.windows.net", "sts.windows.net":
+		host = "login.microsoft.com"
+	case "login.chinacloudapi.cn":
+		host = "login.partner.microsoftonline.cn"
+	case "login.usgovcloudapi.net":
+		host = "login.microsoftonline.us"
+	}
+	if port := u.Port(); port != "" {
+		host += ":" + port
+	}
+	u.Host = region + "." + host
 	return nil
 }

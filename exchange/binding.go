@@ -2,12 +2,14 @@ package exchange
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -34,7 +36,7 @@ type IdentityBinding struct {
 type bindingTransport struct {
 	proxy   *url.URL
 	binding IdentityBinding
-	client  *http.Client // the user's but for TLS; never used itself if there is a CA file
+	client  *http.Client // the user's but for TLS; what is sent goes by a copy
 
 	mu      sync.Mutex // guards what follows; not held over I/O
 	pem     []byte
@@ -51,32 +53,20 @@ func newBindingTransport(b IdentityBinding, users policy.Transporter) (policy.Tr
 		return nil, errors.New("the CA is given both as a file and as data: give one")
 	}
 	t := &bindingTransport{proxy: proxy, binding: b}
-	client, ok := users.(*http.Client)
-	if !ok || client == nil {
-		client = nil
-	}
-	switch pooled, err := pool(client, users); {
+	t.client, err = ownClient(users)
+	switch {
+	case err == nil && b.CAFile != "":
+		_, err = t.latest()
+		return t, err
 	case err == nil:
-		copied := http.Client{Transport: pooled}
-		if client != nil {
-			copied = *client
-			copied.Transport = pooled
-		}
-		t.client = withoutRedirects(&copied)
+		t.current, err = t.trusting([]byte(b.CAData))
+		return t, err
 	case b.SNIName == "" && b.CAFile == "" && b.CAData == "":
 		// Nothing about TLS must hold, so whatever the transport is, it may stay.
 		t.current = newTransport(users).(transport).next
 		return t, nil
-	default:
-		return nil, fmt.Errorf("the proxy's CA and server name cannot be set on this Transport: %w", err)
 	}
-	content := []byte(b.CAData)
-	if b.CAFile != "" {
-		if content, err = regularfile.Read(b.CAFile); err != nil {
-			return nil, fmt.Errorf("CA file: %w", err)
-		}
-	}
-	return t, t.trust(content)
+	return nil, fmt.Errorf("the proxy's CA and server name cannot be set on this Transport: %w", err)
 }
 
 // parseTokenProxy checks the proxy's URL.
@@ -93,88 +83,100 @@ func parseTokenProxy(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// pool returns a copy of the *http.Transport that a user's transport consists of, or why there can be none. The proxy is
+// ownClient returns a copy of the user's client, with a copy of its *http.Transport, or why there can be none. The proxy is
 // inside the cluster, so a proxy for what is outside, from the environment, does not apply to it.
-func pool(client *http.Client, users policy.Transporter) (*http.Transport, error) {
-	if users == nil || client != nil && (client.Transport == nil || client.Transport == http.DefaultTransport) {
-		own := defaultClient().Transport.(*http.Transport).Clone()
-		own.Proxy = nil
-		return own, nil
+func ownClient(users policy.Transporter) (*http.Client, error) {
+	client, ok := users.(*http.Client)
+	switch {
+	case users == nil || ok && client == nil:
+		client = defaultClient()
+	case !ok:
+		return nil, fmt.Errorf("it is a %T: give an *http.Client with an *http.Transport, or none", users)
 	}
-	if client == nil {
-		return nil, fmt.Errorf("it is a %T, not an *http.Client", users)
+	pooled, ok := cmp.Or(client.Transport, http.DefaultTransport).(*http.Transport)
+	if !ok && client.Transport == nil {
+		pooled, ok = defaultClient().Transport.(*http.Transport) // who wrapped net/http's default did not mean the proxy
 	}
-	pooled, ok := client.Transport.(*http.Transport)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("its RoundTripper is a %T, not an *http.Transport; instrumentation can be a policy in PerRetryPolicies or a TracingProvider instead", client.Transport)
+		return nil, fmt.Errorf("its RoundTripper is a %T: give an *http.Transport; instrumentation can be a policy in PerRetryPolicies or a TracingProvider instead", client.Transport)
 	case pooled.DialTLSContext != nil || pooled.DialTLS != nil: //lint:ignore SA1019 it would win, deprecated or not
-		return nil, errors.New("it dials TLS itself (DialTLSContext)")
+		return nil, errors.New("it dials TLS itself (DialTLSContext): dial with DialContext instead")
 	case pooled.TLSClientConfig != nil && pooled.TLSClientConfig.InsecureSkipVerify:
-		return nil, errors.New("it does not verify certificates (InsecureSkipVerify)")
+		return nil, errors.New("it does not verify certificates (InsecureSkipVerify): leave it off, the CA is enough")
 	}
-	return pooled.Clone(), nil
+	own := pooled.Clone()
+	if pooled == defaultClient().Transport || pooled == http.DefaultTransport {
+		own.Proxy = nil
+	}
+	if own.TLSClientConfig == nil {
+		own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	// A transport that net/http enabled HTTP/2 for, unasked, has a copy that offers HTTP/2 and cannot speak it.
+	own.ForceAttemptHTTP2 = own.ForceAttemptHTTP2 || slices.Contains(own.TLSClientConfig.NextProtos, "h2")
+	copied := withoutRedirects(client)
+	copied.Transport = own
+	return copied, nil
 }
 
-// trust makes a transport that verifies the proxy with the certificates, if there are any.
-func (t *bindingTransport) trust(pem []byte) error {
+// trusting returns a client that verifies the proxy with the certificates, if there are to be any.
+func (t *bindingTransport) trusting(pem []byte) (*http.Client, error) {
 	pooled := t.client.Transport.(*http.Transport).Clone()
-	if pooled.TLSClientConfig == nil {
-		pooled.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
 	pooled.TLSClientConfig.ServerName = t.binding.SNIName
 	if t.binding.CAFile != "" || t.binding.CAData != "" {
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return errors.New("the CA holds no certificate in PEM")
+		pooled.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !pooled.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("the CA holds no certificate in PEM")
 		}
-		pooled.TLSClientConfig.RootCAs = roots
 	}
 	client := *t.client
 	client.Transport = pooled
-
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if old, ok := t.current.(*http.Client); ok {
-		old.CloseIdleConnections() // they were verified with what is no longer trusted
-	}
-	t.pem, t.current = pem, &client
-	return nil
+	return &client, nil
 }
 
 // Do implements [policy.Transporter]. The body goes to the proxy, the Host header stays the authority's.
 func (t *bindingTransport) Do(req *http.Request) (*http.Response, error) {
-	stale := t.reload()
-	t.mu.Lock()
-	client := t.current
-	t.mu.Unlock()
+	next, stale := t.latest()
 	redirected := req.WithContext(req.Context())
 	if redirected.Host == "" {
 		redirected.Host = req.URL.Host
 	}
 	redirected.URL = t.proxy.JoinPath(req.URL.EscapedPath())
 	redirected.URL.RawQuery = req.URL.RawQuery
-	resp, err := client.Do(redirected)
+	resp, err := next.Do(redirected)
 	if err != nil && stale != nil {
-		return nil, fmt.Errorf("%w (the CA file %q could not be read again: %w)", err, t.binding.CAFile, stale)
+		return nil, fmt.Errorf("%w (trusted is what was read before: %w)", err, stale)
 	}
 	return resp, err
 }
 
-// reload trusts what the CA file holds now. An error means that what was trusted before still is.
-func (t *bindingTransport) reload() error {
+// latest returns the transport that trusts what the CA file holds now, or, with an error that names the file, the one that
+// trusts what it held before.
+func (t *bindingTransport) latest() (policy.Transporter, error) {
 	if t.binding.CAFile == "" {
-		return nil
+		return t.current, nil
 	}
 	pem, err := regularfile.Read(t.binding.CAFile)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil && (t.current == nil || !bytes.Equal(pem, t.pem)) {
+		err = t.trust(pem)
+	}
+	if err != nil {
+		err = fmt.Errorf("CA file %q: %w", t.binding.CAFile, err)
+	}
+	return t.current, err
+}
+
+// trust replaces the transport. The lock is held.
+func (t *bindingTransport) trust(pem []byte) error {
+	client, err := t.trusting(pem)
 	if err != nil {
 		return err
 	}
-	t.mu.Lock()
-	same := bytes.Equal(pem, t.pem)
-	t.mu.Unlock()
-	if same {
-		return nil
+	if old, ok := t.current.(*http.Client); ok {
+		go old.CloseIdleConnections() // they were verified with what is no longer trusted
 	}
-	return t.trust(pem)
+	t.pem, t.current = pem, client
+	return nil
 }

@@ -51,38 +51,29 @@ type Client struct {
 	azure     *azcore.Client
 }
 
-// OptionError tells which of the [ClientOptions] is wrong.
-type OptionError struct {
-	Option string // name of the field
-	Err    error
-}
-
-// Error returns the option's name and what is wrong with it.
-func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *OptionError) Unwrap() error { return e.Err }
-
 // NewClient returns a client. Nil options are fine. It sends nothing, and reads no file but the CA's of an identity binding.
-// Its error is an [*OptionError].
+// Its error is an [OptionErrors] that tells everything that is wrong.
 func NewClient(options *ClientOptions) (*Client, error) {
 	if options == nil {
 		options = &ClientOptions{}
 	}
+	var wrong OptionErrors
 	authority, err := parseAuthority(options)
 	if err != nil {
-		return nil, fmt.Errorf("exchange: %w", &OptionError{"Authority", err})
-	}
-	if err := regionalize(authority, options.Region); err != nil {
-		return nil, fmt.Errorf("exchange: %w", &OptionError{"Region", err})
+		wrong = append(wrong, &OptionError{"Authority", err})
+	} else if err := regionalize(authority, options.Region); err != nil {
+		wrong = append(wrong, &OptionError{"Region", err})
 	}
 	pipeline := pipelineOptions(options.ClientOptions)
 	if options.IdentityBinding != nil {
 		binding, err := newBindingTransport(*options.IdentityBinding, options.Transport)
 		if err != nil {
-			return nil, fmt.Errorf("exchange: %w", &OptionError{"IdentityBinding", err})
+			wrong = append(wrong, &OptionError{"IdentityBinding", err})
 		}
 		pipeline.Transport = transport{binding}
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
 	}
 	azure, err := azcore.NewClient(version.Module, version.Version, runtime.PipelineOptions{}, pipeline)
 	if err != nil {

@@ -1,0 +1,36 @@
+package exchange
+
+import "strings"
+
+// OptionError tells which of the [ClientOptions] is wrong.
+type OptionError struct {
+	Option string // name of the field
+	Err    error
+}
+
+// Error returns the option's name and what is wrong with it.
+func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// OptionErrors are all that is wrong with [ClientOptions].
+type OptionErrors []*OptionError
+
+// Error returns one line.
+func (e OptionErrors) Error() string {
+	texts := make([]string, len(e))
+	for i, wrong := range e {
+		texts[i] = wrong.Error()
+	}
+	return "exchange: " + strings.Join(texts, "; ")
+}
+
+// Unwrap returns each of them.
+func (e OptionErrors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, wrong := range e {
+		errs[i] = wrong
+	}
+	return errs
+}
