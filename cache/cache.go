@@ -23,26 +23,28 @@ const (
 // FetchFunc gets a new token for key. claims is empty but for [Cache.Renew].
 //
 // ctx descends from [context.Background] and ends when the fetch's time is up. The function is called from goroutines
-// of the cache's own, for different keys concurrently, and for one key at most once at a time, challenges aside.
-// ExpiresOn of the token must be set; RefreshOn may be zero.
+// of the cache's own, for different keys concurrently; for one key at most once at a time, but for challenges and for
+// fetches that were abandoned or whose token was invalidated meanwhile. ExpiresOn of the token must be set; RefreshOn may
+// be zero.
 type FetchFunc[K comparable] func(ctx context.Context, key K, claims string) (azcore.AccessToken, error)
 
 // Options of a [Cache]. The zero value is ready to use.
 type Options struct {
-	// MaxTokens bounds the keys held. When there are more, expired ones go first, then the least recently used; never one
-	// with a fetch in flight. Recency is counted in insertions. Zero means [DefaultMaxTokens].
+	// MaxTokens bounds the tokens held. When there are more, expired ones go first, then the least recently used; never one
+	// with a fetch in flight. Recency is counted in fetches. As many keys without a token are held for the memory of
+	// their failures. Zero means [DefaultMaxTokens].
 	MaxTokens int
 
 	// Timeout bounds one fetch. Zero means [DefaultTimeout].
 	Timeout time.Duration
 
 	// Backoff tells how long after err, the failures-th failure in a row (from 1), the key is left alone.
-	// Nil means [Backoff]. It is called with a lock held and must not call the cache.
+	// Nil means [Backoff].
 	Backoff func(err error, failures int) time.Duration
 
 	// RetryAfter tells for how long the other side asked to be left alone in err; zero if it did not. The cache makes that
 	// longer by a random part of up to a fifth, and an hour at most. It goes before Backoff and, unlike it, holds challenges
-	// back too. Nil means never. It is called with a lock held and must not call the cache.
+	// back too. Nil means never.
 	RetryAfter func(err error) time.Duration
 }
 
@@ -52,14 +54,14 @@ type Cache[K comparable] struct {
 	options Options
 	origin  time.Time // of the monotonic clock that back-off is measured on
 
-	entries    sync.Map      // K to *entry[K]; written under mu
-	insertions atomic.Uint64 // the clock that recency is told by
+	entries  sync.Map      // K to *entry[K]; written under mu
+	landings atomic.Uint64 // of flights: the clock that recency is told by; it ticks twice for each, hits are in between
 
 	onWait func(ctx context.Context, key K) func(flight string, err error)
 
-	mu    sync.Mutex // guards what follows and every entry's plain fields; never held over a fetch
-	count int
-	idle  evictionQueue[K]
+	mu   sync.Mutex // guards what follows and every entry's plain fields; never held over a fetch
+	held int        // tokens
+	idle evictionQueues[K]
 }
 
 // New returns an empty cache that gets its tokens from fetch. Nil options are fine.
@@ -115,13 +117,13 @@ func (c *Cache[K]) await(ctx context.Context, key K) (azcore.AccessToken, error)
 		if err == nil && !f.superseded {
 			return f.token, nil
 		}
-		if err != nil {
-			if t := c.lastResort(ctx, key); t != nil {
-				return t.AccessToken, nil
-			}
-			return azcore.AccessToken{}, err
+		if err == nil || f != nil && f.challenge && ctx.Err() == nil {
+			continue // overtaken, so that there is a newer answer or soon will be; or a challenge's failure, which is not this key's
 		}
-		// Invalidated, or overtaken by a challenge: there is a newer answer, or soon will be.
+		if t := c.lastResort(ctx, key); t != nil {
+			return t.AccessToken, nil
+		}
+		return azcore.AccessToken{}, err
 	}
 }
 
@@ -132,12 +134,17 @@ func (c *Cache[K]) OnWait(begin func(ctx context.Context, key K) (end func(fligh
 }
 
 // wait waits for f in the sight of OnWait.
-func (c *Cache[K]) wait(ctx context.Context, key K, f *flight) error {
+func (c *Cache[K]) wait(ctx context.Context, key K, f *flight) (err error) {
 	if c.onWait == nil || f.ID == "" {
 		return f.wait(ctx)
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicError(p)
+		}
+	}()
 	end := c.onWait(ctx, key)
-	err := f.wait(ctx)
+	err = f.wait(ctx)
 	end(f.ID, err)
 	return err
 }
@@ -150,7 +157,7 @@ func (c *Cache[K]) Prefetch(key K) {
 	e, now := c.load(key), time.Now()
 	if e == nil {
 		e = c.insert(key)
-	} else if t := e.token.Load(); e.flight != nil || t != nil && now.Before(t.worthWaiting) || e.failure.standing(c.elapsed(now)) != nil {
+	} else if t := e.token.Load(); e.inFlight > 0 || t != nil && now.Before(t.worthWaiting) || e.failure.standing(c.elapsed(now)) != nil {
 		return
 	}
 	c.launchRefresh(e, true)
@@ -170,17 +177,17 @@ func (c *Cache[K]) join(ctx context.Context, key K) (*flight, error) {
 		if e.flight != nil {
 			return e.flight, nil
 		}
-		if err := e.failure.standing(c.elapsed(now)); err != nil {
-			return nil, err
+		if f := e.renewal(); f != nil {
+			return f, nil // a challenge's token is the key's next
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, &waitError{ended: err, doing: "not started"}
+	if ctx.Err() != nil {
+		return nil, newWaitError(ctx, "not started", e.lastFailure())
 	}
 	if e == nil {
 		e = c.insert(key)
-	} else {
-		c.touch(e)
+	} else if err := e.failure.standing(c.elapsed(now)); err != nil {
+		return nil, err
 	}
 	c.launchRefresh(e, false)
 	return e.flight, nil
@@ -188,12 +195,12 @@ func (c *Cache[K]) join(ctx context.Context, key K) (*flight, error) {
 
 // refresh starts a background fetch for a stale token, if one is due and nobody else did. An ended context starts none.
 func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], now time.Time) {
-	if c.elapsed(now) < e.quietUntil.Load() || ctx.Err() != nil {
-		return
+	if c.elapsed(now) < e.quietUntil.Load() || ctx.Err() != nil || !c.mu.TryLock() {
+		return // if the lock is busy: a caller with a valid token waits for nothing, and the next one tries again
 	}
-	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.elapsed(now) >= e.quietUntil.Load() && c.load(e.key) == e {
+	t := e.token.Load()
+	if t != nil && now.UnixNano() >= t.freshUntil && c.elapsed(now) >= e.quietUntil.Load() && c.load(e.key) == e {
 		c.launchRefresh(e, true)
 	}
 }

@@ -254,3 +254,17 @@ func TestErrorsOfTheFetchAreReached(t *testing.T) {
 type timeoutError struct{}
 
 func (*timeoutError) Error() string { return "timed out" }
+
+func TestTokensThatAreSaidToLiveLongerThanTimesCanTell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fetches := 0
+		c := cache.New(func(context.Context, string, string) (azcore.AccessToken, error) {
+			fetches++
+			return azcore.AccessToken{Token: "t", ExpiresOn: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, nil
+		}, nil)
+		for range 100 {
+			require.Less(t, time.Until(get(t, c, "a").ExpiresOn), 11*365*24*time.Hour)
+		}
+		require.Equal(t, 1, fetches)
+	})
+}

@@ -20,15 +20,19 @@ type entry[K comparable] struct {
 	key        K
 	token      atomic.Pointer[token] // nil: none
 	quietUntil atomic.Int64          // no background fetch before; monotonic
-	used       atomic.Uint64         // twice the number of insertions before the last use, plus one
+	used       atomic.Uint64         // when it landed or was hit last, by the clock of landings
 
 	flight   *flight            // the refresh in flight
 	renewals map[string]*flight // by claims: challenges in flight or just answered
 	failure  failure
 
 	launched uint64 // number of the newest flight
-	barrier  uint64 // flights numbered up to this one are superseded: their tokens are not stored
 	inFlight int    // flights that have not landed, detached ones included
+
+	// Flights numbered up to these are superseded, and their tokens not stored: refreshes by an answered challenge or by an
+	// invalidation, challenges by a newer one that was answered first.
+	refreshBarrier, challengeBarrier uint64
+	invalidated                      string // the last token that was
 
 	ranks [2]rank // places in the eviction queue while nothing is in flight
 }
@@ -44,33 +48,72 @@ func (c *Cache[K]) load(key K) *entry[K] {
 // insert makes an entry for key; the caller launches a flight for it before it unlocks.
 func (c *Cache[K]) insert(key K) *entry[K] {
 	e := &entry[K]{key: key}
-	e.used.Store(2 * c.insertions.Add(1))
 	c.entries.Store(key, e)
-	c.count++
 	return e
 }
 
-// touch notes a use. Between two insertions only the first use of an entry writes, so that hits on one key from many
-// cores do not fight over a cache line.
+// touch notes a hit. Between two landings only the first hit on an entry writes, so that hits on one key from many cores do
+// not fight over a cache line.
 func (c *Cache[K]) touch(e *entry[K]) {
-	if now := 2*c.insertions.Load() + 1; e.used.Load() < now {
+	if now := 2*c.landings.Load() + 1; e.used.Load() < now {
 		e.used.Store(now)
 	}
 }
 
-// store makes t the entry's token, refreshed at a jittered instant that azcore is told too.
-func (e *entry[K]) store(t azcore.AccessToken, now time.Time) {
+// supersedes tells whether what has happened since f took off makes its token one that must not be cached.
+func (e *entry[K]) supersedes(f *flight, t azcore.AccessToken) bool {
+	if f.challenge {
+		return f.number <= e.challengeBarrier || f.number <= e.refreshBarrier && t.Token == e.invalidated && t.Token != ""
+	}
+	return f.number <= e.refreshBarrier
+}
+
+// maxLifetime bounds what a fetch may say of its token, so that times in nanoseconds do not overflow.
+const maxLifetime = 10 * 365 * 24 * time.Hour
+
+// store makes f's token the entry's, to be refreshed at a jittered instant that azcore is told too, and returns it as cached.
+func (c *Cache[K]) store(e *entry[K], f *flight, now time.Time) azcore.AccessToken {
+	t := f.token
+	if limit := now.Add(maxLifetime); t.ExpiresOn.After(limit) {
+		t.ExpiresOn = limit
+	}
+	t.ExpiresOn = t.ExpiresOn.Round(0).UTC() // the wall clock counts: a laptop or a VM may sleep
 	t.RefreshOn = refreshOn(t, now)
 	worthWaiting := t.ExpiresOn.Add(-finalWindow)
+	if e.token.Load() == nil {
+		c.held++
+	}
 	e.token.Store(&token{t, worthWaiting, min(t.RefreshOn.UnixNano(), worthWaiting.UnixNano())})
-	e.failure = failure{}
+	if f.challenge { // newer than any refresh that it overlapped
+		e.refreshBarrier, e.challengeBarrier = e.launched, f.number
+	}
+	if f.number > e.failure.by { // not if another was told to wait meanwhile
+		e.failure = failure{}
+	}
+	return t
+}
+
+// drop takes the entry's token away.
+func (c *Cache[K]) drop(e *entry[K]) {
+	e.token.Store(nil)
+	c.held--
 }
 
 // wake tells stale hits when to start a fetch: not while one is in flight, nor before the key is due after a failure.
 func (e *entry[K]) wake() {
-	if e.flight != nil {
+	if e.inFlight > 0 {
 		e.quietUntil.Store(math.MaxInt64)
 		return
 	}
 	e.quietUntil.Store(e.failure.until)
+}
+
+// renewal returns a challenge's flight that has not landed, or nil.
+func (e *entry[K]) renewal() *flight {
+	for _, f := range e.renewals {
+		if f.landedAt.IsZero() {
+			return f
+		}
+	}
+	return nil
 }

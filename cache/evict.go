@@ -5,8 +5,23 @@ import (
 	"time"
 )
 
-// evictionQueue ranks the entries with nothing in flight, by the end of their use and by the last use, so that an
-// eviction costs O(log n).
+// evictionQueues hold the entries with nothing in flight: those with a token, and those that are only the memory of a failure.
+// Each bounds its own, so that failing keys cost no valid token, and are not forgotten for one either.
+type evictionQueues[K comparable] struct {
+	tokens, failures evictionQueue[K]
+}
+
+func (q *evictionQueues[K]) of(e *entry[K]) *evictionQueue[K] {
+	if e.token.Load() != nil {
+		return &q.tokens
+	}
+	return &q.failures
+}
+
+func (q *evictionQueues[K]) add(e *entry[K])    { q.of(e).add(e) }
+func (q *evictionQueues[K]) remove(e *entry[K]) { q.of(e).remove(e) }
+
+// evictionQueue ranks entries by the end of their use and by the last use, so that an eviction costs O(log n).
 type evictionQueue[K comparable] struct {
 	byEnd, byUse ranking[K]
 }
@@ -39,15 +54,7 @@ func (q *evictionQueue[K]) remove(e *entry[K]) {
 	}
 }
 
-// update ranks e anew if it is in.
-func (q *evictionQueue[K]) update(e *entry[K]) {
-	if e.ranks[0].place > 0 {
-		q.remove(e)
-		q.add(e)
-	}
-}
-
-// next returns the entry to evict, or nil: an expired one, else the least recently used.
+// next returns the entry to evict, or nil: one past its end, else the least recently used.
 func (q *evictionQueue[K]) next(now time.Time) *entry[K] {
 	if len(q.byEnd.entries) == 0 {
 		return nil
@@ -67,25 +74,30 @@ func (q *evictionQueue[K]) next(now time.Time) *entry[K] {
 	}
 }
 
-// end is when the entry's token expires, in Unix nanoseconds; 0 if it has none.
+// end is when the entry is of no more use, in Unix nanoseconds: its token expires or, without one, its failure is history.
 func (e *entry[K]) end() int64 {
 	if t := e.token.Load(); t != nil {
 		return t.ExpiresOn.UnixNano()
 	}
-	return 0
+	return e.failure.due.UnixNano()
 }
 
-// trim evicts entries until the bound holds. Those with a fetch in flight are not evicted but count, so the bound may be
-// exceeded until they land.
+// trim evicts entries until the bound holds. Those with a fetch in flight are not evicted, but their tokens count, so the
+// bound may be exceeded until they land.
 func (c *Cache[K]) trim(now time.Time) {
-	for c.count > c.options.MaxTokens {
-		e := c.idle.next(now)
+	for c.held > c.options.MaxTokens {
+		e := c.idle.tokens.next(now)
 		if e == nil {
-			return
+			break
 		}
 		c.idle.remove(e)
+		c.drop(e)
 		c.entries.Delete(e.key)
-		c.count--
+	}
+	for len(c.idle.failures.byEnd.entries) > c.options.MaxTokens {
+		e := c.idle.failures.next(now)
+		c.idle.remove(e)
+		c.entries.Delete(e.key)
 	}
 }
 

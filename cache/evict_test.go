@@ -67,16 +67,43 @@ func TestKeysInFlightAreNeverEvicted(t *testing.T) {
 	})
 }
 
-func TestKeysThatNeverHadATokenGoFirst(t *testing.T) {
+func TestFailingKeysCostNoTokenAndAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
 		c := cache.New(o.fetch, &cache.Options{MaxTokens: 2})
 		get(t, c, "a")
-		o.set(0, errDown)
-		_, _ = c.Get(t.Context(), "failing")
-		o.set(0, nil)
 		get(t, c, "b")
-		require.ElementsMatch(t, []string{"a", "b"}, held(c))
+		o.set(0, errDown)
+		for range 100 {
+			_, err := c.Get(t.Context(), "failing")
+			require.ErrorIs(t, err, errDown)
+		}
+		require.Equal(t, 3, o.count())
+		require.ElementsMatch(t, []string{"a", "b", "failing"}, held(c))
+
+		for i := range 100 {
+			_, _ = c.Get(t.Context(), fmt.Sprint("failing ", i))
+		}
+		require.Len(t, c.Status(), 2+2, "failures are bounded, too")
+		require.Subset(t, held(c), []string{"a", "b"})
+	})
+}
+
+func TestTokenIsNotEvictedAsItLands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		c := cache.New(o.fetch, &cache.Options{MaxTokens: 2})
+		get(t, c, "a")
+		get(t, c, "b")
+		o.set(time.Second, nil)
+		go func() { _, _ = c.Get(t.Context(), "new") }()
+		synctest.Wait()
+		get(t, c, "a")
+		get(t, c, "b")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		get(t, c, "new")
+		require.Equal(t, 3, o.count())
 	})
 }
 

@@ -10,6 +10,7 @@ type failure struct {
 	err     error
 	count   int       // failures in a row
 	at      time.Time // of the last one
+	by      uint64    // number of the flight that failed
 	until   int64     // when the next attempt is due; monotonic
 	due     time.Time // the same by the wall clock, for people
 	ordered bool      // the other side asked for the pause, so it holds challenges back too
@@ -23,21 +24,33 @@ func (f *failure) standing(elapsed int64) error {
 	return &standingError{err: f.err, due: f.due, failures: f.count, ordered: f.ordered}
 }
 
-// remember notes err. A challenge's failure (plain false) counts only if the other side asked for a pause: it says
-// nothing about requests without the challenge.
-func (c *Cache[K]) remember(e *entry[K], err error, plain bool) {
-	pause := c.options.RetryAfter(err)
-	if !plain && pause <= 0 {
+// lastFailure returns how the key failed last, if it did; e may be nil.
+func (e *entry[K]) lastFailure() error {
+	if e == nil {
+		return nil
+	}
+	return e.failure.err
+}
+
+// remember notes what flight f failed of. A challenge's failure, and that of a flight whose result no longer counts, is noted
+// only for the pause that the other side asked for: it says nothing about the key's own requests. Such a pause stands until
+// it is over, whatever else fails.
+func (e *entry[K]) remember(f *flight, o outcome, now time.Time, elapsed int64) {
+	ordered := o.ordered > 0
+	if (f.challenge || f.superseded) && !ordered {
 		return
 	}
-	count, now := e.failure.count+1, time.Now()
-	ordered := pause > 0
 	if ordered {
-		pause = stretch(pause)
-	} else {
-		pause = c.options.Backoff(err, count)
+		o.pause = stretch(o.ordered)
 	}
-	e.failure = failure{err: err, count: count, at: now, until: c.elapsed(now.Add(pause)), due: now.Add(pause), ordered: ordered}
+	next := failure{
+		err: o.err, count: e.failure.count + 1, at: now, by: f.number,
+		until: elapsed + int64(o.pause), due: now.Add(o.pause), ordered: ordered,
+	}
+	if last := e.failure; last.ordered && last.until > next.until && elapsed < last.until {
+		next.until, next.due, next.ordered = last.until, last.due, true
+	}
+	e.failure = next
 }
 
 // standingError is a remembered failure, returned without a new attempt.

@@ -1,11 +1,14 @@
 package cache_test
 
 import (
+	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/cache"
@@ -111,4 +114,62 @@ func TestRetryAfterGoesBeforeBackoffAndIsStretchedByAFifthAtMost(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestPauseThatWasAskedForStandsWhateverElseFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{delay: 2 * time.Second, err: errDown}
+		c := cache.New(o.fetch, &cache.Options{RetryAfter: func(err error) time.Duration {
+			if errors.Is(err, errThrottled) {
+				return 10 * time.Minute
+			}
+			return 0
+		}})
+		go func() { _, _ = c.Get(t.Context(), "a") }()
+		synctest.Wait()
+		o.set(time.Second, errThrottled)
+		_, err := c.Renew(t.Context(), "a", "{x}")
+		require.ErrorIs(t, err, errThrottled)
+		time.Sleep(5 * time.Minute)
+		_, err = c.Get(t.Context(), "a")
+		require.ErrorContains(t, err, "asked to wait")
+		require.Equal(t, 2, o.count())
+	})
+}
+
+func TestFunctionsThatTellWhenToTryAgainMayFail(t *testing.T) {
+	for name, fail := range map[string]func(){"panic": func() { panic("no") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{err: errDown}
+				c := cache.New(o.fetch, &cache.Options{Backoff: func(error, int) time.Duration { fail(); return 0 }})
+				_, err := c.Get(t.Context(), "a")
+				require.Error(t, err)
+				o.set(0, nil)
+				time.Sleep(2 * time.Second)
+				get(t, c, "a")
+			})
+		})
+	}
+}
+
+func TestEndedContextIsToldOfTheLastFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{err: errDown}
+		c := cache.New(o.fetch, nil)
+		_, err := c.Get(t.Context(), "a")
+		require.ErrorIs(t, err, errDown)
+		why := errors.New("shutting down")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		for _, ask := range []func() (azcore.AccessToken, error){
+			func() (azcore.AccessToken, error) { return c.Get(ctx, "a") },
+			func() (azcore.AccessToken, error) { return c.Renew(ctx, "a", "{}") },
+		} {
+			_, err = ask()
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, why)
+			require.ErrorIs(t, err, errDown)
+		}
+	})
 }

@@ -19,8 +19,11 @@ const grace = 100 * time.Millisecond
 
 // flight is one fetch that any number of callers wait for.
 type flight struct {
-	number uint64 // of its entry's flights
 	Flight
+	number    uint64 // of its entry's flights
+	challenge bool   // answers a claims challenge
+	failures  int    // which failure in a row this one's would be
+
 	progress atomic.Pointer[progress]
 	done     chan struct{}
 
@@ -72,98 +75,104 @@ func (f *flight) wait(ctx context.Context) error {
 	case <-f.done:
 		return f.err
 	case <-ctx.Done():
-		e := &waitError{ended: ctx.Err()}
-		if cause := context.Cause(ctx); !errors.Is(e.ended, cause) {
-			e.cause = cause
-		}
-		if p := f.progress.Load(); p != nil {
-			e.doing, e.last = p.doing, p.err
-		}
-		return e
+		p := f.progress.Load()
+		return newWaitError(ctx, p.doing, p.err)
 	}
 }
 
 // launchRefresh starts the key's one refresh.
 func (c *Cache[K]) launchRefresh(e *entry[K], background bool) {
-	e.flight = c.launch(e, "", true, background)
-	e.wake()
+	e.flight = c.launch(e, "", false, background)
 }
 
 // launch starts a flight for e.
-func (c *Cache[K]) launch(e *entry[K], claims string, plain, background bool) *flight {
+func (c *Cache[K]) launch(e *entry[K], claims string, challenge, background bool) *flight {
 	e.launched++
 	e.inFlight++
+	e.wake()
 	c.idle.remove(e)
-	f := &flight{number: e.launched, Flight: Flight{ID: guid.New(), Background: background}, done: make(chan struct{})}
+	f := &flight{
+		number: e.launched, challenge: challenge, failures: e.failure.count + 1,
+		Flight: Flight{ID: guid.New(), Background: background}, done: make(chan struct{}),
+	}
 	f.progress.Store(&progress{doing: "starting", err: e.failure.err})
-	go func() {
-		t, err := c.fly(f, e.key, claims)
-		c.land(e, f, t, err, plain)
-	}()
+	go func() { c.land(e, f, c.fly(f, e.key, claims)) }()
 	return f
+}
+
+// outcome is what a fetch came to.
+type outcome struct {
+	token   azcore.AccessToken
+	err     error
+	pause   time.Duration // before the next attempt, if there is an error
+	ordered time.Duration // the same, if the other side asked for it
 }
 
 // fly runs the fetch on a context and a goroutine of its own: nobody's cancellation ends it, and it cannot outlast its
 // time even if it ignores its context.
-func (c *Cache[K]) fly(f *flight, key K, claims string) (azcore.AccessToken, error) {
+func (c *Cache[K]) fly(f *flight, key K, claims string) outcome {
 	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), flightKey{}, f), c.options.Timeout)
 	defer cancel()
-	type outcome struct {
-		token azcore.AccessToken
-		err   error
-	}
 	result := make(chan outcome, 1)
-	go func() {
-		o := outcome{err: errors.New("cache: the fetch ended its goroutine (runtime.Goexit)")}
-		defer func() {
-			if p := recover(); p != nil {
-				o = outcome{err: panicError(p)}
-			}
-			result <- o
-		}()
-		o.token, o.err = c.fetch(ctx, key, claims)
-	}()
+	go c.run(ctx, f, key, claims, result)
 	select {
 	case o := <-result:
-		return o.token, o.err
+		return o
 	case <-ctx.Done():
 	}
 	select {
 	case o := <-result:
-		return o.token, o.err
+		return o
 	case <-time.After(grace):
 		p := f.progress.Load()
-		return azcore.AccessToken{}, &waitError{ended: ctx.Err(), doing: "abandoned after " + c.options.Timeout.String() + " while " + p.doing, last: p.err}
+		doing := "abandoned after " + c.options.Timeout.String() + " while " + p.doing
+		return outcome{err: newWaitError(ctx, doing, p.err), pause: Backoff(f.failures)}
 	}
 }
 
+// run calls what is the user's: the fetch and, on failure, the functions that tell when to try again. Whatever they do ends
+// in one outcome.
+func (c *Cache[K]) run(ctx context.Context, f *flight, key K, claims string, result chan<- outcome) {
+	o := outcome{err: errors.New("cache: the fetch ended its goroutine (runtime.Goexit)"), pause: Backoff(f.failures)}
+	defer func() {
+		if p := recover(); p != nil {
+			o = outcome{err: panicError(p), pause: Backoff(f.failures)}
+		}
+		result <- o
+	}()
+	t, err := c.fetch(ctx, key, claims)
+	if err == nil {
+		o = outcome{token: t}
+		return
+	}
+	o.pause, o.ordered = c.options.Backoff(err, f.failures), c.options.RetryAfter(err)
+	o.err = err
+}
+
 // land stores what a flight brought and wakes those who wait for it.
-func (c *Cache[K]) land(e *entry[K], f *flight, t azcore.AccessToken, err error, plain bool) {
+func (c *Cache[K]) land(e *entry[K], f *flight, o outcome) {
 	now := time.Now()
-	if err == nil && !t.ExpiresOn.After(now) {
-		err = fmt.Errorf("cache: the fetch brought a token that expired at %s", t.ExpiresOn.UTC().Format(time.RFC3339))
+	if o.err == nil && !o.token.ExpiresOn.After(now) {
+		o.err = fmt.Errorf("cache: the fetch brought a token that expired at %s", o.token.ExpiresOn.UTC().Format(time.RFC3339))
+		o.pause = Backoff(f.failures)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(f.done)
-	f.landedAt, f.err, f.superseded = now, err, f.number <= e.barrier
+	f.token, f.err, f.landedAt, f.superseded = o.token, o.err, now, e.supersedes(f, o.token)
 	switch {
-	case f.superseded:
-		f.token = t
-	case err == nil:
-		e.store(t, now)
-		f.token = e.token.Load().AccessToken
-		if !plain {
-			e.barrier = f.number // no older flight overwrites the answer to a challenge
-		}
-	default:
-		c.remember(e, err, plain)
+	case o.err != nil:
+		e.remember(f, o, now, c.elapsed(now))
+	case !f.superseded:
+		f.token = c.store(e, f, now)
 	}
 	if e.flight == f {
 		e.flight = nil
 	}
+	e.inFlight--
 	e.wake()
-	if e.inFlight--; e.inFlight == 0 {
+	e.used.Store(2 * c.landings.Add(1)) // those who waited are its latest users
+	if e.inFlight == 0 {
 		c.idle.add(e)
 	}
 	c.trim(now)

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -28,15 +29,21 @@ type waitError struct {
 	last  error
 }
 
+func newWaitError(ctx context.Context, doing string, last error) *waitError {
+	e := &waitError{ended: ctx.Err(), doing: doing, last: last}
+	if cause := context.Cause(ctx); !errors.Is(e.ended, cause) {
+		e.cause = cause
+	}
+	return e
+}
+
 func (e *waitError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.ended.Error())
 	if e.cause != nil {
 		fmt.Fprintf(&b, " (%s)", e.cause)
 	}
-	if e.doing != "" {
-		b.WriteString("; the exchange was " + e.doing)
-	}
+	b.WriteString("; the exchange was " + e.doing)
 	if e.last != nil {
 		fmt.Fprintf(&b, "; its last failure: %s", e.last)
 	}

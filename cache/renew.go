@@ -31,32 +31,31 @@ func (c *Cache[K]) joinRenewal(ctx context.Context, key K, claims string) (*flig
 	now := time.Now()
 	e := c.load(key)
 	if e != nil {
-		e.forgetRenewals(func(f *flight) bool { return now.Sub(f.landedAt) >= sameChallenge })
+		e.forgetRenewals(func(f *flight) bool {
+			return now.Sub(f.landedAt) >= sameChallenge || f.err == nil && !now.Before(f.token.ExpiresOn)
+		})
 		if f := e.renewals[claims]; f != nil {
 			return f, nil
 		}
-		if err := e.failure.standing(c.elapsed(now)); err != nil && e.failure.ordered {
-			return nil, err
-		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, &waitError{ended: err, doing: "not started"}
+	if ctx.Err() != nil {
+		return nil, newWaitError(ctx, "not started", e.lastFailure())
 	}
 	if e == nil {
 		e = c.insert(key)
-	} else {
-		c.touch(e)
+	} else if err := e.failure.standing(c.elapsed(now)); err != nil && e.failure.ordered {
+		return nil, err
 	}
 	if e.renewals == nil {
 		e.renewals = make(map[string]*flight)
 	}
-	f := c.launch(e, claims, false, false)
+	f := c.launch(e, claims, true, false)
 	e.renewals[claims] = f
 	return f, nil
 }
 
-// Invalidate drops token wherever it is still the cached one; a newer token for the same key stays. What was fetched
-// before the call cannot bring it back.
+// Invalidate drops token wherever it is still the cached one; a newer token for the same key stays. A refresh that was under
+// way cannot bring it back. It looks at every key.
 func (c *Cache[K]) Invalidate(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,11 +63,13 @@ func (c *Cache[K]) Invalidate(token string) {
 		e := value.(*entry[K])
 		e.forgetRenewals(func(f *flight) bool { return f.token.Token == token })
 		if t := e.token.Load(); t != nil && t.Token == token {
-			e.token.Store(nil)
-			e.barrier = e.launched
+			c.idle.remove(e)
+			c.drop(e)
+			e.refreshBarrier, e.invalidated = e.launched, token
 			e.flight = nil // the next caller need not wait for a result that no longer counts
-			e.wake()
-			c.idle.update(e)
+			if e.inFlight == 0 {
+				c.idle.add(e)
+			}
 		}
 		return true
 	})
@@ -77,12 +78,8 @@ func (c *Cache[K]) Invalidate(token string) {
 // forgetRenewals drops the answered challenges that old is true for.
 func (e *entry[K]) forgetRenewals(old func(*flight) bool) {
 	for claims, f := range e.renewals {
-		select {
-		case <-f.done:
-			if old(f) {
-				delete(e.renewals, claims)
-			}
-		default:
+		if !f.landedAt.IsZero() && old(f) {
+			delete(e.renewals, claims)
 		}
 	}
 }

@@ -173,3 +173,61 @@ func TestOlderFetchNeverBringsBackWhatWasInvalidated(t *testing.T) {
 		require.Equal(t, "new", get(t, c, "a").Token)
 	})
 }
+
+func TestRenewNeverReturnsAnExpiredToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{lifetime: 2 * time.Second}
+		c := cache.New(o.fetch, nil)
+		renew(t, c, "a", "{x}")
+		time.Sleep(3 * time.Second)
+		require.Equal(t, "a{x}-2", renew(t, c, "a", "{x}"))
+	})
+}
+
+func TestChallengeInFlightIsTheKeysNextToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{delay: time.Second}
+		c := cache.New(o.fetch, nil)
+		go func() { _, _ = c.Renew(t.Context(), "cold", "{x}") }()
+		synctest.Wait()
+		require.Equal(t, "cold{x}-1", get(t, c, "cold").Token, "a cold key waits for it")
+
+		first := get(t, c, "stale")
+		time.Sleep(time.Until(first.RefreshOn))
+		go func() { _, _ = c.Renew(t.Context(), "stale", "{x}") }()
+		synctest.Wait()
+		require.Equal(t, first, get(t, c, "stale"), "a stale hit starts no refresh beside it")
+		time.Sleep(2 * time.Second)
+		require.Equal(t, "stale{x}-2", get(t, c, "stale").Token)
+		require.Equal(t, 3, o.count())
+	})
+}
+
+func TestFailedChallengeIsNotTheKeysFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New(func(_ context.Context, _, claims string) (azcore.AccessToken, error) {
+			time.Sleep(time.Second)
+			if claims != "" {
+				return azcore.AccessToken{}, errDown
+			}
+			return azcore.AccessToken{Token: "plain", ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}, nil)
+		go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
+		synctest.Wait()
+		require.Equal(t, "plain", get(t, c, "a").Token)
+	})
+}
+
+func TestInvalidatingTheOldTokenKeepsTheAnswerToAChallenge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		c := cache.New(o.fetch, nil)
+		old := get(t, c, "a").Token
+		o.set(time.Second, nil)
+		go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
+		synctest.Wait()
+		c.Invalidate(old)
+		require.Equal(t, "a{x}-2", get(t, c, "a").Token)
+		require.Equal(t, 2, o.count())
+	})
+}

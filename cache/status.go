@@ -1,6 +1,9 @@
 package cache
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Status is what a cache knows of one key. It holds no token.
 type Status[K comparable] struct {
@@ -18,7 +21,7 @@ type Status[K comparable] struct {
 func (c *Cache[K]) Status() []Status[K] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make([]Status[K], 0, c.count)
+	var all []Status[K]
 	c.entries.Range(func(_, value any) bool {
 		all = append(all, value.(*entry[K]).status())
 		return true
@@ -31,8 +34,8 @@ func (e *entry[K]) status() Status[K] {
 	if t := e.token.Load(); t != nil {
 		s.ExpiresOn, s.RefreshOn = t.ExpiresOn, t.RefreshOn
 	}
-	if e.flight != nil {
-		s.Doing = e.flight.progress.Load().doing
+	if f := cmp.Or(e.flight, e.renewal()); f != nil {
+		s.Doing = f.progress.Load().doing
 	}
 	if e.failure.due.After(time.Now()) {
 		s.NextAttempt = e.failure.due

@@ -69,7 +69,7 @@ func New(options *Options) (*Credential, error) {
 // At least one scope is required; Entra ID wants "{resource}/.default". TenantID may name another tenant that
 // [Options.AdditionallyAllowedTenants] allows. Claims, a challenge decoded from base64, bypasses the cache, and its token
 // replaces the cached one. Azure SDK clients call this method, concurrently and often: a hit costs about two readings of
-// the clock and no allocation.
+// the clock, takes no lock and allocates nothing, several scopes or a tenant that "*" allows aside.
 //
 // The error says what was asked for and what went wrong. It stops the retries of azcore's pipeline, because what could be
 // retried has been.

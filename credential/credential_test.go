@@ -114,6 +114,9 @@ func TestFailureOfTheAssertionOptionIsNamed(t *testing.T) {
 		want      string
 	}{
 		"error": {func(context.Context) (string, error) { return "", broken }, "Options.Assertion: metadata service is down"},
+		"leak": {func(context.Context) (string, error) {
+			return "", errors.New("cannot parse eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl")
+		}, "Options.Assertion: cannot parse [redacted]"},
 		"empty": {func(context.Context) (string, error) { return " \n", nil }, "Options.Assertion returned an empty token"},
 		"panic": {func(context.Context) (string, error) { panic(broken) }, "panicked at"},
 		"exit":  {func(context.Context) (string, error) { runtime.Goexit(); return "", nil }, "Goexit"},

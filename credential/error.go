@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
@@ -61,7 +62,9 @@ func describe(assertion string) string {
 	if err != nil {
 		return "an assertion that is not a JWT"
 	}
-	s := fmt.Sprintf("issuer %q, subject %q, audience %q", token.Issuer, token.Subject, strings.Join(token.Audience, " "))
+	// Entra ID takes at most 600 characters of each; what is longer is wrong, and no reason for a longer error.
+	const most = 600
+	s := fmt.Sprintf("issuer %q, subject %q, audience %q", redact.Clip(token.Issuer, most), redact.Clip(token.Subject, most), redact.Clip(strings.Join(token.Audience, " "), most))
 	if !token.Expiry.IsZero() {
 		s += ", expiry " + token.Expiry.Format(time.RFC3339)
 	}

@@ -58,7 +58,8 @@ func (e events) finished(ctx context.Context, event ExchangeEvent) {
 }
 
 // retrying tells of a refusal that may pass by itself.
-func (e events) retrying(ctx context.Context, event ExchangeEvent, pause time.Duration) {
+func (e events) retrying(ctx context.Context, event ExchangeEvent, refusal error, pause time.Duration) {
+	event.Err = refusal
 	e.log(ctx, slog.LevelInfo, "retrying a refusal that may pass", event, slog.Duration("pause", pause), slog.Int("attempts", event.Attempts))
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,12 @@ import (
 // listen makes the rig's credential tell its events, and returns what it told.
 func (r *rig) listen() (events *[]credential.ExchangeEvent, log *bytes.Buffer) {
 	events, log = new([]credential.ExchangeEvent), new(bytes.Buffer)
-	r.options.OnExchange = func(e credential.ExchangeEvent) { *events = append(*events, e) }
+	var mu sync.Mutex
+	r.options.OnExchange = func(e credential.ExchangeEvent) {
+		mu.Lock()
+		defer mu.Unlock()
+		*events = append(*events, e)
+	}
 	r.options.Logger = slog.New(slog.NewJSONHandler(log, nil))
 	return events, log
 }
@@ -211,4 +217,16 @@ func ExampleCredential_Status() {
 		fmt.Println(key.Scopes, "ready:", key.Ready(), key.LastError)
 	}
 	// Output: [https://vault.azure.net/.default] ready: true
+}
+
+func TestExchangeThatPanicsIsToldOfToo(t *testing.T) {
+	r := newRig(t)
+	events, log := r.listen()
+	r.options.TokenFilePath = ""
+	r.options.Assertion = func(context.Context) (string, error) { panic("in the source") }
+	_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+	require.ErrorContains(t, err, "panicked at")
+	require.Len(t, *events, 1)
+	require.ErrorContains(t, (*events)[0].Err, "panicked")
+	require.Equal(t, []string{"ERROR entrafed: exchange failed"}, lines(t, log))
 }

@@ -50,7 +50,7 @@ type Options struct {
 
 	// Assertion returns the federated token, instead of the file. It is called anew for each exchange, so it need not
 	// cache, from several goroutines at once. Its context ends with the exchange's time. White space around the token is
-	// ignored. Its errors are wrapped and appear in GetToken's, so they must not quote the token.
+	// ignored. Its errors are wrapped, and appear in GetToken's.
 	Assertion func(context.Context) (string, error)
 
 	// AdditionallyAllowedTenants are tenants other than TenantID that GetToken may be asked for. "*" allows any.

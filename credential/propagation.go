@@ -90,7 +90,7 @@ func (c *Credential) pause(err error, assertion string, attempts int, outage out
 		return 0
 	}
 	pause := first << min(attempts-1, 4)
-	pause = pause*3/4 + rand.N(pause/2) // pods that were rolled out together were refused together
+	pause += rand.N(pause / 2) // pods that were rolled out together were refused together
 	return min(pause, outage.left())
 }
 

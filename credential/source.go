@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
@@ -24,7 +25,7 @@ func funcSource(assertion func(context.Context) (string, error)) source {
 	return source{name: name, assertion: func(ctx context.Context) (string, error) {
 		token, err := assertion(ctx)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", name, err)
+			return "", redact.New(token).Error(fmt.Errorf("%s: %w", name, err)) // a token in it is not for logs
 		}
 		if token = strings.TrimSpace(token); token == "" {
 			return "", errors.New(name + " returned an empty token")

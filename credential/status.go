@@ -30,7 +30,7 @@ type KeyStatus struct {
 	NextAttempt time.Time `json:"nextAttempt,omitzero"` // not before; zero if nothing holds it back
 }
 
-// Ready tells whether GetToken would return a token at once.
+// Ready tells whether there is a valid token.
 func (s KeyStatus) Ready() bool { return time.Now().Before(s.ExpiresOn) }
 
 // Status returns the state of every cached key, ordered by tenant and scopes: for readiness probes and debugging pages. It

@@ -36,6 +36,7 @@ func newTenants(home string, allowed []string, errs *problems) tenants {
 	for i, id := range allowed {
 		id = strings.TrimSpace(id)
 		switch {
+		case id == "": // what splitting an empty variable yields
 		case id == "*":
 			t.any = true
 		case exchange.ValidTenantID(id):

@@ -21,7 +21,7 @@ func TestTenantOfARequest(t *testing.T) {
 		"another":                         {nil, other, ""},
 		"another, allowed":                {[]string{"x", other}, other, other},
 		"another, allowed, other case":    {[]string{other}, strings.ToUpper(other), other},
-		"another, not the allowed one":    {[]string{"x"}, other, ""},
+		"another, not the allowed one":    {[]string{"x", ""}, other, ""},
 		"any, with the spelling as given": {[]string{"x", "*"}, other, other},
 		"malformed, even if any":          {[]string{"*"}, "a/b", ""},
 	} {

@@ -27,7 +27,7 @@ func parseAuthority(o *ClientOptions) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("authority %q is not a URL", raw)
+		return nil, fmt.Errorf("authority is not a URL: %w", errors.Unwrap(err)) // the URL may hold a password
 	case u.Scheme != "https":
 		return nil, fmt.Errorf("authority %q is not an https URL, such as https://login.microsoftonline.com", u.Redacted())
 	case u.Hostname() == "":

@@ -61,7 +61,7 @@ func newBindingTransport(b IdentityBinding, users policy.Transporter) (policy.Tr
 	case err == nil:
 		t.current, err = t.trusting([]byte(b.CAData))
 		return t, err
-	case b.SNIName == "" && b.CAFile == "" && b.CAData == "":
+	case !errors.Is(err, errUnverified) && b.SNIName == "" && b.CAFile == "" && b.CAData == "":
 		// Nothing about TLS must hold, so whatever the transport is, it may stay.
 		t.current = newTransport(users).(transport).next
 		return t, nil
@@ -69,16 +69,22 @@ func newBindingTransport(b IdentityBinding, users policy.Transporter) (policy.Tr
 	return nil, fmt.Errorf("the proxy's CA and server name cannot be set on this Transport: %w", err)
 }
 
+// errUnverified refuses a transport that would send the assertion to whoever answers.
+var errUnverified = errors.New("it does not verify certificates (InsecureSkipVerify): leave it off, the CA is enough")
+
 // parseTokenProxy checks the proxy's URL.
 func parseTokenProxy(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("token proxy %q is not a URL", raw)
+		return nil, fmt.Errorf("token proxy is not a URL: %w", errors.Unwrap(err)) // the URL may hold a password
 	case u.Scheme != "https" || u.Hostname() == "":
 		return nil, fmt.Errorf("token proxy %q is not an https URL", u.Redacted())
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, fmt.Errorf("token proxy %q has more than a host and a path", u.Redacted())
+	}
+	if u.Path == "" {
+		u.Path = "/" // what is joined to no path is relative
 	}
 	return u, nil
 }
@@ -103,7 +109,7 @@ func ownClient(users policy.Transporter) (*http.Client, error) {
 	case pooled.DialTLSContext != nil || pooled.DialTLS != nil: //lint:ignore SA1019 it would win, deprecated or not
 		return nil, errors.New("it dials TLS itself (DialTLSContext): dial with DialContext instead")
 	case pooled.TLSClientConfig != nil && pooled.TLSClientConfig.InsecureSkipVerify:
-		return nil, errors.New("it does not verify certificates (InsecureSkipVerify): leave it off, the CA is enough")
+		return nil, errUnverified
 	}
 	own := pooled.Clone()
 	if pooled == defaultClient().Transport || pooled == http.DefaultTransport {
@@ -145,7 +151,7 @@ func (t *bindingTransport) Do(req *http.Request) (*http.Response, error) {
 	redirected.URL.RawQuery = req.URL.RawQuery
 	resp, err := next.Do(redirected)
 	if err != nil && stale != nil {
-		return nil, fmt.Errorf("%w (trusted is what was read before: %w)", err, stale)
+		return nil, fmt.Errorf("%w (an earlier CA is still in use: %w)", err, stale)
 	}
 	return resp, err
 }

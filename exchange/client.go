@@ -16,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 
 	"github.com/entrafed/entrafed/internal/guid"
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/internal/trace"
 	"github.com/entrafed/entrafed/internal/version"
 )
@@ -48,6 +49,7 @@ type ClientOptions struct {
 // Client exchanges assertions for access tokens. It is safe for concurrent use and holds no secret.
 type Client struct {
 	authority *url.URL
+	host      string // where requests go
 	azure     *azcore.Client
 }
 
@@ -79,7 +81,11 @@ func NewClient(options *ClientOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("exchange: %w", err)
 	}
-	return &Client{authority: authority, azure: azure}, nil
+	c := &Client{authority: authority, host: authority.Host, azure: azure}
+	if binding, ok := pipeline.Transport.(transport).next.(*bindingTransport); ok {
+		c.host = binding.proxy.Host
+	}
+	return c, nil
 }
 
 // pipelineOptions bends a copy of the user's options where safety asks for it.
@@ -97,14 +103,20 @@ func pipelineOptions(o azcore.ClientOptions) *azcore.ClientOptions {
 // the request was sent; RefreshOn is set if the reply had refresh_in.
 //
 // Retries are those of [azcore.ClientOptions]. The error is an [*Error] if a reply came.
-func (c *Client) Exchange(ctx context.Context, r Request) (_ azcore.AccessToken, err error) {
+func (c *Client) Exchange(ctx context.Context, r Request) (token azcore.AccessToken, err error) {
 	r.CorrelationID = cmp.Or(r.CorrelationID, guid.New())
 	ctx, span := trace.StartPipeline(ctx, c.azure.Tracer(), trace.Exchange, r.TenantID, strings.Join(r.Scopes, " "))
+	err = errors.New("exchange: the transport or a policy panicked") // unless it returns
 	defer func() { trace.End(span, r.CorrelationID, err) }()
-	secrets := newRedactor(r.Assertion)
+	token, err = c.exchange(ctx, r)
+	return token, err
+}
+
+func (c *Client) exchange(ctx context.Context, r Request) (azcore.AccessToken, error) {
+	secrets := redact.New(r.Assertion)
 	form, err := r.form()
 	if err != nil {
-		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %s", strings.ReplaceAll(err.Error(), "\n", "; ")))
+		return azcore.AccessToken{}, secrets.Error(fmt.Errorf("exchange: %s", strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
 	endpoint := c.authority.JoinPath(r.TenantID, "oauth2/v2.0/token").String()
 	try := &attempt{sent: time.Now(), secrets: secrets}
@@ -117,13 +129,13 @@ func (c *Client) Exchange(ctx context.Context, r Request) (_ azcore.AccessToken,
 		return azcore.AccessToken{}, unreadable(resp, named(err, endpoint), secrets)
 	}
 	if err != nil {
-		return azcore.AccessToken{}, secrets.error(fmt.Errorf("exchange: %w", named(err, endpoint)))
+		return azcore.AccessToken{}, secrets.Error(fmt.Errorf("exchange: %w", named(err, endpoint)))
 	}
 	return readReply(resp, try.sent, secrets)
 }
 
-// Host returns the host that assertions are sent to, for messages.
-func (c *Client) Host() string { return c.authority.Host }
+// Host returns the host that assertions are sent to: the authority's, or the token proxy's.
+func (c *Client) Host() string { return c.host }
 
 // newRequest makes the one POST. Every attempt at it has the same client-request-id, which Entra ID takes for its
 // correlation ID: the field by which its support finds a request.

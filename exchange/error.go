@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // Error is a reply that refused the request or that could not be used: the fields of RFC 6749 section 5.2 and those that
@@ -37,9 +39,9 @@ type Error struct {
 }
 
 // unreadable is the error for a reply whose body could not be read to its end; its status and headers still count.
-func unreadable(resp *http.Response, cause error, secrets redactor) *Error {
+func unreadable(resp *http.Response, cause error, secrets redact.Redactor) *Error {
 	e := newError(resp, nil, nil, secrets)
-	e.cause = secrets.error(cause)
+	e.cause = secrets.Error(cause)
 	return e
 }
 
@@ -47,28 +49,28 @@ func unreadable(resp *http.Response, cause error, secrets redactor) *Error {
 func (e *Error) Unwrap() error { return e.cause }
 
 // newError reads a reply that is not a success. reply may be nil.
-func newError(resp *http.Response, reply members, body []byte, secrets redactor) *Error {
+func newError(resp *http.Response, reply members, body []byte, secrets redact.Redactor) *Error {
 	e := &Error{
 		StatusCode:    resp.StatusCode,
-		Code:          secrets.text(reply.text("error"), maxName),
-		Description:   secrets.text(reply.text("error_description"), maxText),
-		SubError:      secrets.text(reply.text("suberror"), maxName),
-		Claims:        secrets.text(reply.text("claims"), maxText),
-		TraceID:       secrets.text(reply.text("trace_id"), maxName),
-		CorrelationID: secrets.text(reply.text("correlation_id"), maxName),
+		Code:          secrets.Text(reply.text("error"), redact.MaxName),
+		Description:   secrets.Text(reply.text("error_description"), redact.MaxText),
+		SubError:      secrets.Text(reply.text("suberror"), redact.MaxName),
+		Claims:        secrets.Text(reply.text("claims"), redact.MaxText),
+		TraceID:       secrets.Text(reply.text("trace_id"), redact.MaxName),
+		CorrelationID: secrets.Text(reply.text("correlation_id"), redact.MaxName),
 		RetryAfter:    retryAfter(resp.Header),
-		reply:         secrets.text(describe(resp), maxText),
+		reply:         secrets.Text(describe(resp), redact.MaxText),
 	}
 	e.EntraCodes = entraCodes(reply["error_codes"], e.Description)
 	e.Timestamp, _ = time.Parse("2006-01-02 15:04:05Z", reply.text("timestamp"))
 	if e.TraceID == "" {
-		e.TraceID = secrets.text(resp.Header.Get("x-ms-request-id"), maxName)
+		e.TraceID = secrets.Text(resp.Header.Get("x-ms-request-id"), redact.MaxName)
 	}
 	if e.CorrelationID == "" {
-		e.CorrelationID = secrets.text(resp.Header.Get("client-request-id"), maxName)
+		e.CorrelationID = secrets.Text(resp.Header.Get("client-request-id"), redact.MaxName)
 	}
 	if location, err := resp.Location(); err == nil {
-		e.target = secrets.text(location.Host, maxName)
+		e.target = secrets.Text(location.Host, redact.MaxName)
 	}
 	if e.Code == "" && resp.StatusCode >= http.StatusBadRequest {
 		e.excerpt = excerpt(string(body), secrets)
@@ -78,11 +80,11 @@ func newError(resp *http.Response, reply members, body []byte, secrets redactor)
 
 // excerpt returns the beginning of a body that says why something in between refused the request, unless it could be a
 // success that came with the wrong status.
-func excerpt(body string, secrets redactor) string {
+func excerpt(body string, secrets redact.Redactor) string {
 	if strings.Contains(body, "access_token") {
 		return ""
 	}
-	return secrets.text(body, 200)
+	return secrets.Text(body, 200)
 }
 
 // codePattern finds the code in a description, for replies without error_codes.
@@ -139,7 +141,7 @@ func (e *Error) Error() string {
 			b.WriteString(": " + sentence)
 		}
 	case e.cause != nil:
-		b.WriteString(": " + oneLine(e.cause.Error()))
+		b.WriteString(": " + redact.OneLine(e.cause.Error()))
 	case e.problem != "":
 		b.WriteString(": the reply cannot be used: " + e.problem)
 	case e.target != "" && e.StatusCode >= 300 && e.StatusCode < 400:

@@ -21,9 +21,8 @@ var lifetimes = map[string]time.Duration{
 	`1`: time.Second, `3.599e3`: 3599 * time.Second, `0.5`: 500 * time.Millisecond, `86399`: 86399 * time.Second,
 	`172800`: longest, `172801`: longest, `1e300`: longest, `1e400`: longest, `"1e400"`: longest,
 	"1" + strings.Repeat("0", 30): longest, `"1` + strings.Repeat("0", 30) + `"`: longest, `9223372036854775807`: longest,
-	`"inf"`: longest, `"+Infinity"`: longest,
 
-	``: 0, `0`: 0, `-0`: 0, `"0"`: 0, `-1`: 0, `"-3599"`: 0, `-1e300`: 0, `-1e400`: 0, `1e-300`: 0, `"-inf"`: 0, `"NaN"`: 0, `"nan"`: 0,
+	``: 0, `"inf"`: 0, `"+Infinity"`: 0, `0`: 0, `-0`: 0, `"0"`: 0, `-1`: 0, `"-3599"`: 0, `-1e300`: 0, `-1e400`: 0, `1e-300`: 0, `"-inf"`: 0, `"NaN"`: 0, `"nan"`: 0,
 	`"abc"`: 0, `""`: 0, `" "`: 0, `"3599s"`: 0, `"1h"`: 0, `null`: 0, `true`: 0, `false`: 0, `{}`: 0, `{"a":1}`: 0, `[]`: 0, `[3599]`: 0,
 }
 

@@ -1,7 +1,9 @@
 package exchange
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // maxLifetime bounds what a reply may say of a token's lifetime. Entra ID's longest, for continuous access evaluation, is
@@ -17,12 +21,13 @@ import (
 const maxLifetime = 48 * time.Hour
 
 // readReply makes a token or an error of the reply to a request sent at sent.
-func readReply(resp *http.Response, sent time.Time, secrets redactor) (azcore.AccessToken, error) {
+func readReply(resp *http.Response, sent time.Time, secrets redact.Redactor) (azcore.AccessToken, error) {
 	body, err := runtime.Payload(resp)
 	if err != nil {
 		return azcore.AccessToken{}, unreadable(resp, err, secrets)
 	}
 	var reply members
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	isObject := json.Unmarshal(body, &reply) == nil && reply != nil
 	if reply.has("error") || resp.StatusCode != http.StatusOK || !isObject {
 		return azcore.AccessToken{}, newError(resp, reply, body, secrets)
@@ -61,10 +66,12 @@ func (m members) text(name string) string {
 // other endpoints of Microsoft's do.
 func (m members) lifetime(name string) (time.Duration, bool) {
 	seconds, err := strconv.ParseFloat(strings.Trim(string(m[name]), `"`), 64)
-	if math.IsInf(seconds, 1) {
-		seconds, err = maxLifetime.Seconds(), nil // out of range for a number, too
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil // infinity, of either sign, which is bounded below
+	} else if math.IsInf(seconds, 0) || math.IsNaN(seconds) {
+		return 0, false // the words
 	}
-	if err != nil || math.IsNaN(seconds) {
+	if err != nil {
 		return 0, false
 	}
 	return time.Duration(max(math.MinInt32, min(seconds, maxLifetime.Seconds())) * float64(time.Second)), true

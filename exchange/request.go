@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // assertionType is that of RFC 7523 section 2.2.
@@ -93,7 +95,7 @@ type printable struct {
 func (r Request) printable() printable {
 	p := printable{r.TenantID, r.ClientID, r.Scopes, r.Claims, r.EnableCAE, r.CorrelationID, ""}
 	if r.Assertion != "" {
-		p.Assertion = redacted
+		p.Assertion = redact.Mark
 	}
 	return p
 }

@@ -88,3 +88,9 @@ func TestUnknownAndRepeatedMembers(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, accessToken, token.Token)
 }
+
+func TestReplyWithAByteOrderMarkIsRead(t *testing.T) {
+	token, err := do(t, always(200, "application/json", "\ufeff"+success))
+	require.NoError(t, err)
+	assert.Equal(t, accessToken, token.Token)
+}

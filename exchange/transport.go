@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // maxReply bounds a reply's body after decompression. A real one has a few kilobytes.
@@ -22,8 +24,8 @@ type attemptKey struct{}
 
 // attempt is what an exchange and the transport below the pipeline tell each other.
 type attempt struct {
-	sent    time.Time // the last time
-	secrets redactor  // for errors, because azcore logs them on their way up
+	sent    time.Time       // the last time
+	secrets redact.Redactor // for errors, because azcore logs them on their way up
 }
 
 // transport guards the transport that it wraps: the assertion is sent once, to one place, and the reply is bounded. It sits
@@ -55,25 +57,25 @@ func (t transport) Do(req *http.Request) (*http.Response, error) {
 	once.GetBody = nil // what cannot be replayed cannot follow a 307 or 308, whatever the transport
 	resp, err := t.next.Do(once)
 	if err != nil {
-		return nil, try.secrets.error(err)
+		return nil, try.secrets.Error(err)
 	}
 	if resp == nil {
 		return nil, nil // azcore makes an error of it
 	}
+	own := *resp
+	resp = &own
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	if resp.Header == nil {
-		resp.Header = http.Header{}
-	}
 	if resp.Request != nil && resp.Request.Response != nil {
 		_ = resp.Body.Close()
-		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", try.secrets.text(resp.Request.URL.Host, maxName))}
+		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", try.secrets.Text(resp.Request.URL.Host, redact.MaxName))}
 	}
-	resp.Status = try.secrets.clean(resp.Status) // azcore logs it, and headers
+	resp.Status = try.secrets.Clean(resp.Status) // azcore logs it, and headers
+	resp.Header = resp.Header.Clone()            // a transport may share it between replies
 	for _, values := range resp.Header {
 		for i := range values {
-			values[i] = try.secrets.clean(values[i])
+			values[i] = try.secrets.Clean(values[i])
 		}
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxReply, what: describe(resp), secrets: try.secrets}
@@ -93,7 +95,7 @@ type boundedBody struct {
 	io.ReadCloser
 	left    int64
 	what    string
-	secrets redactor
+	secrets redact.Redactor
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
@@ -108,7 +110,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 		return 0, fmt.Errorf("%s: the reply is larger than %d bytes", b.what, maxReply)
 	}
 	if err != nil {
-		err = b.secrets.error(err)
+		err = b.secrets.Error(err)
 	}
 	return n, err
 }
@@ -120,7 +122,7 @@ func describe(resp *http.Response) string {
 		mediaType = "no usable Content-Type"
 	}
 	status := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
-	return status + ", " + clip(mediaType, 100)
+	return status + ", " + redact.Clip(mediaType, 100)
 }
 
 // defaultClient has the settings of azcore's default client, which cannot be had from outside it: proxies from the

@@ -16,6 +16,9 @@ var (
 	ErrExpired = errors.New("the token has expired")
 )
 
+// errClaim marks an [ErrMalformed] of a token that is a JWT but for the type of a claim. It has no text.
+var errClaim = errors.New("")
+
 // malformed returns an [ErrMalformed] with a reason. The reason is a fixed
 // text, never that of encoding/json or encoding/base64: theirs quote the input.
 func malformed(format string, args ...any) error {

@@ -68,10 +68,11 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 	return decoder.Decode(&c.MapClaims)
 }
 
-// newToken copies header and claims, or names the one that is of another type.
+// newToken copies header and claims. Those of another type stay zero; the error names the first.
 func newToken(header, claims map[string]any) (Token, error) {
 	const seconds = "a number of seconds within the years 0 to 9999"
 	var t Token
+	var err error
 	for _, member := range []struct {
 		of   map[string]any
 		name string
@@ -89,11 +90,11 @@ func newToken(header, claims map[string]any) (Token, error) {
 		{claims, "jti", into(&t.ID), "a string"},
 		{claims, "kubernetes.io", intoStruct(&t.Kubernetes), "an object as Kubernetes writes it"},
 	} {
-		if value := member.of[member.name]; value != nil && !member.into(value) {
-			return Token{}, malformed("its %s is not %s", member.name, member.want)
+		if value := member.of[member.name]; value != nil && !member.into(value) && err == nil {
+			err = fmt.Errorf("%w%w", malformed("its %s is not %s", member.name, member.want), errClaim)
 		}
 	}
-	return t, nil
+	return t, err
 }
 
 func into[T any](target *T) func(any) bool {

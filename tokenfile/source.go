@@ -23,11 +23,17 @@ var pauses = [...]time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond,
 
 // Source is a file that holds a federated token. It is safe for concurrent use
 // and keeps nothing but the path.
-type Source struct{ path string }
+type Source struct {
+	path  string
+	reads chan struct{} // under way; a file system that hangs must not collect threads
+}
+
+// maxReads is how many reads of one file may hang before no more are begun.
+const maxReads = 4
 
 // New returns the Source for the file at path, commonly the value of
 // AZURE_FEDERATED_TOKEN_FILE. It does not touch the file: that may appear later.
-func New(path string) *Source { return &Source{path: path} }
+func New(path string) *Source { return &Source{path: path, reads: make(chan struct{}, maxReads)} }
 
 // Path returns the path as it was given to [New].
 func (s *Source) Path() string { return s.path }
@@ -68,7 +74,7 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 			}
 			return "", s.explain(err)
 		}
-		raw, err := await(ctx, func() (string, error) { return read(s.path) })
+		raw, err := await(ctx, s.reads, func() (string, error) { return read(s.path) })
 		if err == nil {
 			return raw, nil
 		}
@@ -110,13 +116,19 @@ func sleep(ctx context.Context, pause time.Duration) error {
 
 // await runs f, and leaves it behind when ctx ends: no system call on a file
 // heeds a context, and one on a dead network file system may never return.
-func await(ctx context.Context, f func() (string, error)) (string, error) {
+func await(ctx context.Context, slots chan struct{}, f func() (string, error)) (string, error) {
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return "", fmt.Errorf("earlier reads of it hang: %w", ctx.Err())
+	}
 	type result struct {
 		raw string
 		err error
 	}
 	done := make(chan result, 1) // so that an abandoned f can end
 	go func() {
+		defer func() { <-slots }()
 		raw, err := f()
 		done <- result{raw, err}
 	}()
@@ -142,7 +154,7 @@ func read(path string) (string, error) {
 		return "", err
 	}
 	token, err := parse(raw)
-	if err != nil {
+	if err != nil && !errors.Is(err, errClaim) { // Entra is the judge of a claim of another type
 		return "", err
 	}
 	if age := time.Since(token.Expiry); !token.Expiry.IsZero() && age > leeway {

@@ -56,12 +56,14 @@ var wordings = map[int]wording{
 	7002381: badClient("Federated identity credential issuer '{iss}' does not meet the enterprise claim requirements of the tenant."),
 
 	// The assertion.
-	50027: badRequest("JWT token is invalid or malformed."),
-	70023: badRequest("External OIDC Provider token must have a lifetime of less than or equal to 1.01:00:00. Token issued at {iat}. Token expires on {exp}"),
+	50027:   badRequest("JWT token is invalid or malformed."),
+	5002738: badRequest("Invalid JWT token. '{alg}' is not a supported signature algorithm. Supported signing algorithms are: 'RS256'"),
+	70023:   badRequest("External OIDC Provider token must have a lifetime of less than or equal to 1.01:00:00. Token issued at {iat}. Token expires on {exp}"),
 	700024: badClient("Client assertion is not within its valid time range. Current time: {now}, assertion valid from {nbf}, expiry time of assertion {exp}. " +
 		"Review the documentation at https://learn.microsoft.com/entra/identity-platform/certificate-credentials ."),
-	700027:  badClient("Client assertion failed signature validation."),
-	7000272: badClient("The certificate with identifier '{kid}' used to sign the federated credential could not be found in the metadata of identity provider '{iss}'."),
+	700027: badClient("Client assertion failed signature validation."),
+	7000272: badClient("The certificate with identifier '{kid}' used to sign the federated credential could not be found in the metadata of identity provider '{iss}'. " +
+		"Please validate that your Identity Provider's metadata exposes the key used to sign the incoming token."),
 	7000274: badClient("The signature of the federated credential could not be verified with the key '{kid}' of identity provider '{iss}'."),
 	700222:  badRequest("AAD-issued tokens may not be used for federated identity flows."),
 	700226:  badRequest("Only MSI tokens may be used as Federated Identity Credentials for AAD issuer."),

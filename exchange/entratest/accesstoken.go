@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func (s *Server) issue(c *call) (*response, error) {
 		lifetime = defaultLifetime
 	}
 	expiresIn := int64(lifetime / time.Second)
-	signed, err := sign(entraKey(), accessClaims(c, expiresIn), "JWT")
+	signed, err := sign(entraKey(), s.accessClaims(c, expiresIn), "JWT")
 	if err != nil {
 		return nil, err
 	}
@@ -41,14 +42,24 @@ func (s *Server) issue(c *call) (*response, error) {
 	}), nil
 }
 
-// accessClaims are those of an app-only v1.0 token, which is what first-party resources ask for. uti makes every token another.
-func accessClaims(c *call, expiresIn int64) jwt.MapClaims {
+// accessClaims are those of an app-only token, of the version that the resource wants. uti makes every token another.
+func (s *Server) accessClaims(c *call, expiresIn int64) jwt.MapClaims {
 	object := guidOf("service principal", c.TenantID, c.ClientID)
 	claims := jwt.MapClaims{
-		"aud": resourceOf(c.Scope), "iss": "https://sts.windows.net/" + c.TenantID + "/", "ver": "1.0",
 		"iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Unix() + expiresIn,
-		"appid": c.ClientID, "appidacr": "2", "idtyp": "app", "tid": c.TenantID, "oid": object, "sub": object,
-		"uti": newTokenID(),
+		"idtyp": "app", "tid": c.TenantID, "oid": object, "sub": object, "uti": newTokenID(),
+	}
+	resource := resourceOf(c.Scope)
+	if audience, wanted := s.v2Audience(resource); wanted {
+		maps.Copy(claims, jwt.MapClaims{
+			"aud": audience, "iss": "https://" + cloudOf(c.Host) + "/" + c.TenantID + "/v2.0", "ver": "2.0",
+			"azp": c.ClientID, "azpacr": "2",
+		})
+	} else {
+		maps.Copy(claims, jwt.MapClaims{
+			"aud": resource, "iss": "https://sts.windows.net/" + c.TenantID + "/", "ver": "1.0",
+			"appid": c.ClientID, "appidacr": "2",
+		})
 	}
 	if asksForCAE(c.Claims) {
 		claims["xms_cc"] = []string{"CP1"}

@@ -1,6 +1,7 @@
 package entratest
 
 import (
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,14 @@ type assertion struct {
 	issuer, subject           string
 	audience                  []string
 	issued, notBefore, expiry time.Time
+	signed                    string // header and claims, as they were signed
+	signature                 []byte
+}
+
+// text returns a member of the header, "" where it is no string.
+func (a *assertion) text(member string) string {
+	value, _ := a.header[member].(string)
+	return value
 }
 
 var errMalformed = errors.New("not a JWT")
@@ -31,7 +40,12 @@ func parseAssertion(raw string) (*assertion, error) {
 	if err != nil || len(signature) == 0 || !decodeObject(parts[0], &header) || !decodeObject(parts[1], (*map[string]any)(&claims)) {
 		return nil, errMalformed
 	}
-	return newAssertion(header, claims)
+	a, err := newAssertion(header, claims)
+	if err != nil {
+		return nil, err
+	}
+	a.signed, a.signature = parts[0]+"."+parts[1], signature
+	return a, nil
 }
 
 func decodeObject(segment string, into *map[string]any) bool {
@@ -58,4 +72,9 @@ func instant(d *jwt.NumericDate) time.Time {
 		return time.Time{}
 	}
 	return d.Time
+}
+
+// signedBy verifies the signature, RS256 (RFC 7518 section 3.3).
+func (a *assertion) signedBy(key *rsa.PublicKey) bool {
+	return jwt.SigningMethodRS256.Verify(a.signed, a.signature, key) == nil
 }

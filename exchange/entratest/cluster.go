@@ -27,6 +27,7 @@ type Cluster struct {
 
 	mu   sync.Mutex
 	keys []*rsa.PrivateKey // in the order they were made: the last one signs
+	down bool
 }
 
 // TokenRequest says what token a [Cluster] is to issue. Identifiers (uid) follow from the names: the same names have the same ones in every run.
@@ -47,7 +48,7 @@ func (r TokenRequest) withDefaults() TokenRequest {
 		r.ServiceAccount = "default"
 	}
 	if len(r.Audiences) == 0 {
-		r.Audiences = []string{"api://AzureADTokenExchange"}
+		r.Audiences = []string{exchangeAudience}
 	}
 	if r.Lifetime == 0 {
 		r.Lifetime = time.Hour
@@ -111,6 +112,20 @@ func (c *Cluster) DropOldKeys() {
 	}
 }
 
+// SetUnavailable makes discovery answer 503, as an issuer that is down or not public, until SetUnavailable(false). The cluster goes on
+// issuing tokens.
+func (c *Cluster) SetUnavailable(down bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.down = down
+}
+
+func (c *Cluster) unavailable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.down
+}
+
 // signingKeys returns the keys, oldest first; there is always one.
 func (c *Cluster) signingKeys() []*rsa.PrivateKey {
 	c.mu.Lock()
@@ -148,6 +163,10 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	if c.unavailable() {
+		http.Error(w, "entratest: the issuer is unavailable", http.StatusServiceUnavailable)
 		return
 	}
 	switch r.URL.Path {

@@ -86,6 +86,17 @@ var clouds = []cloud{
 	{"login-us.microsoftonline.com", "login-us.microsoftonline.com", []string{"login-us.microsoftonline.com"}},
 }
 
+// cloudOf returns the host that stands for a host's cloud in the issuer of tokens: a regional host's is the cloud's, an unknown
+// one's is that of the public cloud.
+func cloudOf(host string) string {
+	for _, cloud := range clouds {
+		if slices.ContainsFunc(cloud.Aliases, func(alias string) bool { return host == alias || strings.HasSuffix(host, "."+alias) }) {
+			return cloud.PreferredNetwork
+		}
+	}
+	return clouds[0].PreferredNetwork
+}
+
 type instanceBody struct {
 	TenantDiscoveryEndpoint string  `json:"tenant_discovery_endpoint"`
 	APIVersion              string  `json:"api-version"`

@@ -10,6 +10,9 @@ import (
 
 var guidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
+// tenantForm is what Entra takes for a tenant: a GUID or a DNS name.
+var tenantForm = regexp.MustCompile(`^[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?$`)
+
 // newGUID returns a random GUID.
 func newGUID() string {
 	var b [16]byte

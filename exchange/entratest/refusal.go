@@ -10,7 +10,13 @@ import (
 type refusal struct {
 	code int    // AADSTS
 	name string // the field it is about, where the wording has {name}
+
+	// cause is for the author of the test, who cannot look into the server: it goes into a header, which Entra does not send.
+	cause error
 }
+
+// causeHeader says what failed when the issuer's keys could not be fetched.
+const causeHeader = "X-Entratest-Cause"
 
 func missing(field string) *refusal { return &refusal{code: 900144, name: field} }
 
@@ -28,7 +34,7 @@ type refusalBody struct {
 func (c *call) refused(no *refusal) *response {
 	as := wordingOf(no.code)
 	code, stamp := strconv.Itoa(no.code), c.now.UTC().Format("2006-01-02 15:04:05Z")
-	return respondJSON(c, as.status, refusalBody{
+	out := respondJSON(c, as.status, refusalBody{
 		Error: as.oauth,
 		ErrorDescription: "AADSTS" + code + ": " + c.fill(as.text, no.name) +
 			" Trace ID: " + c.traceID + " Correlation ID: " + c.CorrelationID + " Timestamp: " + stamp,
@@ -38,6 +44,10 @@ func (c *call) refused(no *refusal) *response {
 		CorrelationID: c.CorrelationID,
 		ErrorURI:      c.base + "/error?code=" + code,
 	})
+	if no.cause != nil {
+		out.header.Set(causeHeader, strings.NewReplacer("\r", " ", "\n", " ").Replace(no.cause.Error()))
+	}
+	return out
 }
 
 func (c *call) wrongMethod(allowed string) *response {
@@ -52,11 +62,10 @@ func (c *call) fill(text, name string) string {
 		name = "client_assertion" // a scripted refusal is about no field in particular
 	}
 	shown := c.presented()
-	kid, _ := shown.header["kid"].(string)
 	return strings.NewReplacer(
 		"{name}", name, "{method}", c.Method,
 		"{tenant}", c.TenantID, "{client_id}", c.ClientID, "{scope}", c.Scope, "{resource}", resourceOf(c.Scope),
-		"{iss}", shown.issuer, "{sub}", shown.subject, "{aud}", strings.Join(shown.audience, ","), "{kid}", kid,
+		"{iss}", shown.issuer, "{sub}", shown.subject, "{aud}", strings.Join(shown.audience, ","), "{kid}", shown.text("kid"), "{alg}", shown.text("alg"),
 		"{iat}", dotNet(shown.issued), "{nbf}", dotNet(shown.notBefore), "{exp}", dotNet(shown.expiry), "{now}", dotNet(c.now),
 	).Replace(text)
 }

@@ -11,6 +11,25 @@ import (
 // well-formed JWT that has not expired as an assertion. It is safe for concurrent use and must not be copied after
 // first use.
 //
+// Once a federated credential is registered with [Server.Trust], or an application with [Server.AddApplication], assertions
+// are judged as Entra judges them. The first fault decides, in this order; the codes are AADSTS codes:
+//
+//  1. the request itself: form, fields, scope, claims
+//  2. the tenant (900023, 90002) and the application (700016, 7000112)
+//  3. the assertion's form (50027) and algorithm, RS256 or nothing (5002738)
+//  4. issued by Entra itself (700222), no credentials at all (70025), then the issuer (700211), the subject (700213, or
+//     7002138 if only its case differs) and the audience (700212) of the application's credentials
+//  5. lifetime over 25 h, or unknown because iat or exp is missing (70023); past its expiry or before its nbf by more
+//     than 5 minutes (700024)
+//  6. the issuer's keys: it does not answer (90061), its documents are unusable (50166), they lack the key (7000272), the
+//     signature is another (7000274)
+//  7. the resource, if [Server.AllowResource] was called (700022, 500011)
+//
+// Entra's own order is not public. This one asks the cheap questions first, and the issuer only once the application has
+// said that it trusts it: Entra would not fetch a URL that a stranger chose. Why a fetch failed is in the reply's header
+// X-Entratest-Cause, which Entra does not send. A credential that names an Entra issuer, for a managed identity as a
+// federated credential, is matched like any other.
+//
 // It serves the v2.0 token endpoint for the client-credentials grant with an assertion, instance discovery,
 // openid-configuration and the signing keys, which is all that azidentity and MSAL ask for.
 // Time is time.Now, so that inside a testing/synctest bubble tokens age with the bubble.
@@ -23,11 +42,30 @@ type Server struct {
 	// Set before first use.
 	RefreshIn time.Duration
 
+	// PropagationDelay is how long a federated credential is not found yet after [Server.Trust]. Minutes with Entra; 0, none, here.
+	// A change is for the credentials to come.
+	PropagationDelay time.Duration
+
+	// HTTPClient fetches the discovery documents of the issuers, except where [Server.TrustCluster] gave a cluster. nil is a
+	// client with a time-out of 10 s that trusts what the system trusts. Set before first use.
+	HTTPClient *http.Client
+
+	// KeyCache is how long the keys of an issuer are kept. While they are, a new key is unknown and a removed one is still
+	// good. 0 asks the issuer for every assertion, so that a rotation counts at once; Entra keeps them, and 20 to 30 minutes
+	// have been reported. Set before first use.
+	KeyCache time.Duration
+
 	mu       sync.Mutex
 	requests []Request
 	queue    []Reply
 	standing *Reply
 	delay    time.Duration
+
+	directory directory           // nil: any tenant and client is served
+	clusters  map[string]*Cluster // by issuer
+	keys      map[string]keptKeys // by issuer
+	resources map[string]bool     // nil: any resource is known
+	v2        map[string]string   // resources that want v2.0 tokens, and the audience of those
 }
 
 // ServeHTTP implements [http.Handler]. It drops the connection where Do returns an error.
@@ -68,6 +106,13 @@ func (s *Server) Requests() []Request {
 	return copies
 }
 
+// ForgetRequests drops the requests so far, for a server that runs for long, or to count from now on.
+func (s *Server) ForgetRequests() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
 func (s *Server) answer(r *http.Request) (*response, error) {
 	c := receive(r)
 	script := s.admit(c)
@@ -78,7 +123,7 @@ func (s *Server) answer(r *http.Request) (*response, error) {
 	if script.Status != 0 {
 		return script.response(c), nil
 	}
-	return s.serve(c)
+	return s.serve(r.Context(), c)
 }
 
 // admit records a call and takes what is scripted for it. Both under one lock, so that the n-th token request in
@@ -100,15 +145,20 @@ func (s *Server) admit(c *call) (script Reply) {
 	return script
 }
 
-func (s *Server) serve(c *call) (*response, error) {
+func (s *Server) serve(ctx context.Context, c *call) (*response, error) {
 	switch c.Kind {
 	case KindToken:
-		return s.token(c)
+		return s.token(ctx, c)
 	case KindOther:
 		return respond(c, http.StatusNotFound, nil), nil
 	}
 	if c.Method != http.MethodGet {
 		return c.wrongMethod(http.MethodGet), nil
+	}
+	if c.Kind == KindOpenIDConfiguration {
+		if no := s.checkConfiguration(c); no != nil {
+			return c.refused(no), nil
+		}
 	}
 	return c.document(), nil
 }

@@ -1,13 +1,14 @@
 package entratest
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// clockSkew is how far past its expiry an assertion is still taken.
+// clockSkew is how far past its expiry an assertion is still taken, or how far before its nbf.
 const clockSkew = 5 * time.Minute
 
 // assertionType is the one value of client_assertion_type (RFC 7523 section 2.2).
@@ -16,8 +17,9 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // check judges one thing about a token request. nil: nothing to object.
 type check func(*call) *refusal
 
-// checks run in this order and the first refusal is the answer, so that one mistake gives one error.
-var checks = []check{
+// requestChecks judge what a request is made of, whoever sends it. They run in this order and the first refusal is the
+// answer, so that one mistake gives one error.
+var requestChecks = []check{
 	checkForm,
 	checkGrantType,
 	checkClientID,
@@ -26,19 +28,19 @@ var checks = []check{
 	checkAssertionType,
 	checkScope,
 	checkClaims,
-	checkAssertionForm,
-	checkAssertionTime,
 }
 
 // token serves the token endpoint.
-func (s *Server) token(c *call) (*response, error) {
+func (s *Server) token(ctx context.Context, c *call) (*response, error) {
 	if c.Method != http.MethodPost {
 		return c.wrongMethod(http.MethodPost), nil
 	}
-	for _, object := range checks {
-		if no := object(c); no != nil {
-			return c.refused(no), nil
-		}
+	no, err := s.judge(ctx, c)
+	switch {
+	case err != nil:
+		return nil, err
+	case no != nil:
+		return c.refused(no), nil
 	}
 	return s.issue(c)
 }
@@ -96,7 +98,7 @@ func checkAssertionType(c *call) *refusal {
 	return &refusal{code: 9002313}
 }
 
-// checkScope wants /.default behind a resource. What resources there are is a tenant's affair, and any tenant is served.
+// checkScope wants /.default behind a resource, whether or not there is such a resource.
 func checkScope(c *call) *refusal {
 	scopes := resourceScopes(c.Scope)
 	for _, scope := range scopes {
@@ -127,13 +129,6 @@ func checkAssertionForm(c *call) *refusal {
 		return &refusal{code: 50027}
 	}
 	c.assertion = parsed
-	return nil
-}
-
-func checkAssertionTime(c *call) *refusal {
-	if exp := c.assertion.expiry; !exp.IsZero() && c.now.After(exp.Add(clockSkew)) {
-		return &refusal{code: 700024}
-	}
 	return nil
 }
 

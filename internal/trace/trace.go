@@ -3,6 +3,7 @@ package trace
 
 import (
 	"context"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
@@ -10,13 +11,13 @@ import (
 
 // Names of spans.
 const (
-	Exchange = "entrafed.Exchange" // one exchange, root unless its caller has a span
-	GetToken = "entrafed.GetToken" // a caller that waits for an exchange
+	Exchange = "entrafed.Exchange" // one token request, its HTTP retries included; a root unless its context has a span
+	GetToken = "entrafed.GetToken" // a caller that waits for an exchange; the caller's span's child
 )
 
 // Keys of attributes.
 const (
-	tenantID      = "entrafed.tenant_id"
+	tenantID      = "entrafed.tenant_id" // in lower case, as in events and status, so that spans of one tenant match
 	scope         = "entrafed.scope"
 	correlationID = "entrafed.correlation_id"
 	outcome       = "entrafed.outcome" // "success" or "failure"
@@ -26,7 +27,7 @@ const (
 func Start(ctx context.Context, tracer tracing.Tracer, name, tenant, scopes string) (context.Context, tracing.Span) {
 	return tracer.Start(ctx, name, &tracing.SpanOptions{
 		Kind:       tracing.SpanKindInternal,
-		Attributes: []tracing.Attribute{{Key: tenantID, Value: tenant}, {Key: scope, Value: scopes}},
+		Attributes: []tracing.Attribute{{Key: tenantID, Value: strings.ToLower(tenant)}, {Key: scope, Value: scopes}},
 	})
 }
 

@@ -1,4 +1,6 @@
-package exchange
+// Package redact makes text that another party wrote fit for errors and logs: one line, bounded, without the assertion or pieces
+// of it.
+package redact
 
 import (
 	"errors"
@@ -8,32 +10,34 @@ import (
 )
 
 const (
-	redacted = "[redacted]"
+	// Mark stands for what was secret.
+	Mark = "[redacted]"
 
 	// piece is the shortest run of an assertion's characters that gives it away: 48 bits of a signature.
 	piece = 8
 
-	// maxText bounds what is kept of a text that the other side sent, maxName what is kept of a name or an ID. Entra ID's are
+	// MaxText bounds what is kept of a text that another party sent, MaxName what is kept of a name or an ID. Entra ID's are
 	// shorter.
-	maxText = 2048
-	maxName = 128
+	MaxText = 2048
+	MaxName = 128
 )
 
-// redactor removes an assertion, and pieces of it, from text that another party wrote. It ignores case, because a parser may
+// Redactor removes an assertion, and pieces of it, from text that another party wrote. It ignores case, because a parser may
 // have changed it.
-type redactor struct {
+type Redactor struct {
 	assertion string // in lower case
 }
 
-func newRedactor(assertion string) redactor { return redactor{strings.ToLower(assertion)} }
+// New returns a Redactor for the assertion; "" for none, which removes what looks like a JWT all the same.
+func New(assertion string) Redactor { return Redactor{strings.ToLower(assertion)} }
 
-// text makes what the other side wrote fit to print: one line, at most about n bytes, no control characters, nothing secret.
-func (r redactor) text(s string, n int) string {
-	return r.clean(oneLine(clip(s, n)))
+// Text makes what the other side wrote fit to print: one line, at most about n bytes, no control characters, nothing secret.
+func (r Redactor) Text(s string, n int) string {
+	return r.Clean(OneLine(Clip(s, n)))
 }
 
-// clean replaces every word that holds a piece of the assertion, or that looks like a JWT of any kind.
-func (r redactor) clean(s string) string {
+// Clean replaces every word that holds a piece of the assertion, or that looks like a JWT of any kind.
+func (r Redactor) Clean(s string) string {
 	var b strings.Builder
 	for s != "" {
 		end := strings.IndexFunc(s, func(c rune) bool { return !tokenRune(c) })
@@ -41,7 +45,7 @@ func (r redactor) clean(s string) string {
 			end = len(s)
 		}
 		if word := s[:end]; r.holdsPiece(word) || looksLikeJWT(word) {
-			b.WriteString(redacted)
+			b.WriteString(Mark)
 		} else {
 			b.WriteString(word)
 		}
@@ -56,7 +60,7 @@ func (r redactor) clean(s string) string {
 	return b.String()
 }
 
-func (r redactor) holdsPiece(word string) bool {
+func (r Redactor) holdsPiece(word string) bool {
 	word = strings.ToLower(word)
 	for i := 0; i+piece <= len(word); i++ {
 		if strings.Contains(r.assertion, word[i:i+piece]) {
@@ -77,14 +81,14 @@ func looksLikeJWT(word string) bool {
 	return i >= 0 && len(word)-i >= 20
 }
 
-// error returns err, or, if it is very long or quotes a piece of the assertion, one that does not and that leads to no error
+// Error returns err, or, if it is very long or quotes a piece of the assertion, one that does not and that leads to no error
 // that does.
-func (r redactor) error(err error) error {
+func (r Redactor) Error(err error) error {
 	text := err.Error()
-	if len(text) <= maxText && r.clean(text) == text {
+	if len(text) <= MaxText && r.Clean(text) == text {
 		return err
 	}
-	return &redactedError{text: r.text(text, maxName*4), err: err}
+	return &redactedError{text: r.Text(text, MaxName*4), err: err}
 }
 
 // redactedError hides an error but for what it is.
@@ -102,8 +106,8 @@ func (e *redactedError) GoString() string { return e.text }
 // NonRetriable keeps azcore from sending the assertion again to what threw it back.
 func (e *redactedError) NonRetriable() {}
 
-// oneLine replaces control characters, line ends among them, and folds white space.
-func oneLine(s string) string {
+// OneLine replaces control characters, line ends among them, and folds white space.
+func OneLine(s string) string {
 	s = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || !unicode.IsPrint(c) {
 			return ' '
@@ -113,8 +117,8 @@ func oneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// clip shortens s to at most n bytes of whole characters.
-func clip(s string, n int) string {
+// Clip shortens s to at most n bytes of whole characters.
+func Clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

@@ -1,0 +1,527 @@
+package credential_test
+
+import (
+	"context"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/cache"
+	"github.com/entrafed/entrafed/credential"
+	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/exchange/entratest"
+)
+
+// resource is an Azure service that takes the tokens that the rig's Entra ID signed for it. It numbers them as they appear,
+// from 1, because tokens do not belong into a test's output; 0 is none.
+type resource struct {
+	t    *testing.T
+	keys jwt.Keyfunc
+
+	mu      sync.Mutex
+	numbers map[string]int
+	seen    []int
+	claims  []jwt.MapClaims // of the token with that number less one
+	refused map[int]string  // WWW-Authenticate of the 401 for these tokens
+}
+
+func (r *rig) resource(t *testing.T) *resource {
+	return &resource{t: t, keys: r.signingKeys(t), numbers: map[string]int{}, refused: map[int]string{0: keyVaultChallenge}}
+}
+
+const (
+	keyVaultChallenge = `Bearer authorization="https://login.microsoftonline.com/` + tenantID + `", resource="https://vault.azure.net"`
+	plainChallenge    = `Bearer authorization_uri="https://login.microsoftonline.com/common", error="invalid_token"`
+)
+
+// claimsChallenge is that of a resource which revoked the tokens issued before an instant.
+func claimsChallenge(notBefore int) string {
+	return `Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="` +
+		base64.StdEncoding.EncodeToString([]byte(claimsSince(notBefore))) + `"`
+}
+
+func claimsSince(notBefore int) string {
+	return fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, notBefore)
+}
+
+// claimsSent is what Entra ID gets for the challenge.
+func claimsSent(notBefore int) string {
+	return strings.TrimSuffix(claimsSince(notBefore), "}}") + `,"xms_cc":{"values":["CP1"]}}}`
+}
+
+func (s *resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.identify(req.Header.Get("Authorization"))
+	s.seen = append(s.seen, n)
+	if challenge, refused := s.refused[n]; refused {
+		w.Header().Set("WWW-Authenticate", challenge)
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+}
+
+// Do makes a resource a transport, for use inside a bubble.
+func (s *resource) Do(req *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, req)
+	resp := w.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// identify verifies a token as a resource does and returns its number.
+func (s *resource) identify(authorization string) int {
+	if authorization == "" {
+		return 0
+	}
+	raw, ok := strings.CutPrefix(authorization, "Bearer ")
+	assert.True(s.t, ok, "the scheme is Bearer")
+	if n, known := s.numbers[raw]; known {
+		return n
+	}
+	var claims jwt.MapClaims
+	_, err := jwt.ParseWithClaims(raw, &claims, s.keys, jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience("https://vault.azure.net"), jwt.WithExpirationRequired())
+	assert.NoError(s.t, err)
+	assert.Equal(s.t, clientID, claims["appid"])
+	assert.Equal(s.t, tenantID, claims["tid"])
+	s.claims = append(s.claims, claims)
+	s.numbers[raw] = len(s.claims)
+	return s.numbers[raw]
+}
+
+// refuse makes the resource answer 401 to a token from now on.
+func (s *resource) refuse(token int, challenge string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[token] = challenge
+}
+
+// took returns the tokens that came since the last call.
+func (s *resource) took() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.seen
+	s.seen = nil
+	return seen
+}
+
+// overTLS serves it on loopback and returns its URL and the transport that trusts it.
+func overTLS(t *testing.T, handler http.Handler) (string, *http.Client) {
+	server := httptest.NewUnstartedServer(handler)
+	server.EnableHTTP2 = true // one connection for all
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server.URL, server.Client()
+}
+
+// signInOverTLS puts the rig's Entra ID behind a socket.
+func (r *rig) signInOverTLS(t *testing.T) {
+	r.options.Cloud.ActiveDirectoryAuthorityHost, r.options.Transport = overTLS(t, &r.entra)
+}
+
+// signingKeys asks Entra ID for its keys, as a resource does.
+func (r *rig) signingKeys(t *testing.T) jwt.Keyfunc {
+	req := httptest.NewRequest(http.MethodGet, "https://login.microsoftonline.com/"+tenantID+"/discovery/v2.0/keys", nil)
+	resp, err := r.entra.Do(req)
+	require.NoError(t, err)
+	var set struct {
+		Keys []struct{ Kid, N, E string }
+	}
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&set))
+	keys := map[any]*rsa.PublicKey{}
+	for _, k := range set.Keys {
+		n, err := base64.RawURLEncoding.DecodeString(k.N)
+		require.NoError(t, err)
+		e, err := base64.RawURLEncoding.DecodeString(k.E)
+		require.NoError(t, err)
+		keys[k.Kid] = &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+	}
+	return func(token *jwt.Token) (any, error) {
+		if key, ok := keys[token.Header["kid"]]; ok {
+			return key, nil
+		}
+		return nil, errors.New("signed with an unknown key")
+	}
+}
+
+// exchanges returns the token requests.
+func (r *rig) exchanges() []entratest.Request {
+	return slices.DeleteFunc(r.entra.Requests(), func(q entratest.Request) bool { return q.Kind != entratest.KindToken })
+}
+
+// sdkClient is what an Azure SDK client consists of.
+type sdkClient struct {
+	pipeline runtime.Pipeline
+	url      string
+}
+
+func newSDKClient(c azcore.TokenCredential, url string, transport policy.Transporter, perRetry ...policy.Policy) sdkClient {
+	return sdkClient{
+		url: url,
+		pipeline: runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{
+			PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(c, []string{vault}, nil)},
+		}, &policy.ClientOptions{Transport: transport, PerRetryPolicies: perRetry}),
+	}
+}
+
+// send returns the status of one request.
+func (c sdkClient) send(ctx context.Context) (int, error) {
+	req, err := runtime.NewRequest(ctx, http.MethodGet, c.url)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := c.pipeline.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, errors.Join(err, resp.Body.Close())
+}
+
+func (c sdkClient) wants(t *testing.T, status int) {
+	t.Helper()
+	got, err := c.send(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, status, got)
+}
+
+// together makes every client send one request at once; all succeed.
+func together(t *testing.T, clients []sdkClient) {
+	t.Helper()
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for _, c := range clients {
+		wg.Go(func() {
+			<-start
+			status, err := c.send(t.Context())
+			assert.NoError(t, err)
+			assert.Equal(t, http.StatusOK, status)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
+
+func repeat(token, n int) []int { return slices.Repeat([]int{token}, n) }
+
+func TestAzcoresRequestsGoOnWhileTokensAreRefreshed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.entra.RefreshIn = 30 * time.Minute
+		r.entra.SetDelay(10 * time.Second)
+		service := r.resource(t)
+		c := r.credential(t)
+		var clients []sdkClient
+		for range 5 {
+			clients = append(clients, newSDKClient(c, "https://vault.example", service))
+		}
+		clients[0].wants(t, http.StatusOK)
+		for step := range 3 * 60 * 3 { // three hours in steps of 20 s
+			switch time.Duration(step) * 20 * time.Second {
+			case 20 * time.Minute:
+				r.entra.SetReply(new(entratest.Unavailable(0))) // longer than the refresh is due
+			case 50 * time.Minute:
+				r.entra.SetReply(nil) // before the token expires
+			}
+			for _, client := range clients {
+				start := time.Now()
+				client.wants(t, http.StatusOK)
+				require.Zero(t, time.Since(start), "somebody waited")
+			}
+			time.Sleep(20 * time.Second)
+		}
+		require.InDelta(t, 6, len(service.claims), 2, "tokens used: the first for 50 minutes, then each for 22.5 to 30")
+		time.Sleep(cache.DefaultTimeout)
+	})
+}
+
+func TestClaimsChallengeIsAnsweredByOneNewToken(t *testing.T) {
+	r := newRig(t)
+	r.signInOverTLS(t)
+	service := r.resource(t)
+	url, transport := overTLS(t, service)
+	c := r.credential(t)
+	client := newSDKClient(c, url, transport)
+	client.wants(t, http.StatusOK)
+	require.Equal(t, []int{1}, service.took())
+
+	service.refuse(1, claimsChallenge(1700000000))
+	client.wants(t, http.StatusOK)
+	require.Equal(t, []int{1, 2}, service.took(), "the new token went out with the same request")
+	require.Equal(t, []any{"CP1"}, service.claims[1]["xms_cc"])
+	require.Len(t, r.exchanges(), 2)
+	require.JSONEq(t, `{"access_token":{"xms_cc":{"values":["CP1"]}}}`, r.exchanges()[0].Claims)
+	require.JSONEq(t, claimsSent(1700000000), r.exchanges()[1].Claims)
+
+	client.wants(t, http.StatusOK)
+	newSDKClient(c, url, transport).wants(t, http.StatusOK)
+	require.Equal(t, []int{2, 2}, service.took(), "nobody gets the stale token any more")
+	require.Len(t, r.exchanges(), 2)
+}
+
+func TestFiftyClientsOfOneCredentialShareItsExchanges(t *testing.T) {
+	r := newRig(t)
+	r.signInOverTLS(t)
+	service := r.resource(t)
+	url, transport := overTLS(t, service)
+	c := r.credential(t)
+	var clients []sdkClient
+	for range 50 {
+		clients = append(clients, newSDKClient(c, url, transport))
+	}
+	together(t, clients)
+	require.Equal(t, repeat(1, 50), service.took())
+	require.Len(t, r.exchanges(), 1, "one from cold")
+
+	for challenge := 1; challenge <= 2; challenge++ {
+		service.refuse(challenge, claimsChallenge(1700000000+challenge))
+		together(t, clients)
+		sent := service.took()
+		slices.Sort(sent)
+		require.Equal(t, append(repeat(challenge, 50), repeat(challenge+1, 50)...), sent, "each client holds the stale token, and learns once")
+		require.Len(t, r.exchanges(), 1+challenge, "one per challenge")
+		require.JSONEq(t, claimsSent(1700000000+challenge), r.exchanges()[challenge].Claims)
+
+		together(t, clients)
+		require.Equal(t, repeat(challenge+1, 50), service.took(), "the stale token is never sent again")
+	}
+	require.Len(t, r.exchanges(), 3)
+}
+
+func TestPlain401(t *testing.T) {
+	r := newRig(t)
+	r.signInOverTLS(t)
+	service := r.resource(t)
+	url, transport := overTLS(t, service)
+	c := r.credential(t)
+	one, two := newSDKClient(c, url, transport, c.InvalidateOn401()), newSDKClient(c, url, transport, c.InvalidateOn401())
+	without := newSDKClient(c, url, transport)
+	for _, client := range []sdkClient{one, two, without} {
+		client.wants(t, http.StatusOK)
+	}
+	service.refuse(1, plainChallenge)
+	service.took()
+
+	without.wants(t, http.StatusUnauthorized)
+	without.wants(t, http.StatusUnauthorized)
+	require.Equal(t, []int{1, 1}, service.took(), "without the policy the refused token stays")
+
+	one.wants(t, http.StatusUnauthorized)
+	one.wants(t, http.StatusOK)
+	require.Equal(t, []int{1, 2}, service.took(), "the next request carries a new one")
+
+	two.wants(t, http.StatusUnauthorized)
+	two.wants(t, http.StatusOK)
+	require.Equal(t, []int{1, 2}, service.took(), "a 401 on the old token does not drop the newer")
+	require.Len(t, r.exchanges(), 2)
+}
+
+func TestPlain401OfManyClientsCausesOneExchange(t *testing.T) {
+	r := newRig(t)
+	r.signInOverTLS(t)
+	service := r.resource(t)
+	url, transport := overTLS(t, service)
+	c := r.credential(t)
+	var clients []sdkClient
+	for range 20 {
+		clients = append(clients, newSDKClient(c, url, transport, c.InvalidateOn401()))
+	}
+	together(t, clients)
+	service.refuse(1, plainChallenge)
+	for _, client := range clients {
+		client.wants(t, http.StatusUnauthorized)
+	}
+	service.took()
+	together(t, clients)
+	require.Equal(t, repeat(2, 20), service.took())
+	require.Len(t, r.exchanges(), 2)
+}
+
+// TestKeyVaultsHandshake is that of azsecrets, azkeys and azcertificates: they ask without a token first, to learn the scope.
+func TestKeyVaultsHandshake(t *testing.T) {
+	r := newRig(t)
+	r.signInOverTLS(t)
+	service := r.resource(t)
+	url, transport := overTLS(t, service)
+	c := r.credential(t)
+	before := get(t, c, policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true})
+	handler := policy.AuthorizationHandler{
+		OnRequest: func(*policy.Request, func(policy.TokenRequestOptions) error) error { return nil },
+		OnChallenge: func(_ *policy.Request, resp *http.Response, authenticate func(policy.TokenRequestOptions) error) error {
+			_, audience, ok := strings.Cut(resp.Header.Get("WWW-Authenticate"), `resource="`)
+			require.True(t, ok)
+			return authenticate(policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(audience, `"`) + "/.default"}})
+		},
+	}
+	client := sdkClient{url: url, pipeline: runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{
+		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(c, nil, &policy.BearerTokenOptions{AuthorizationHandler: handler})},
+	}, &policy.ClientOptions{Transport: transport, PerRetryPolicies: []policy.Policy{c.InvalidateOn401()}})}
+	client.wants(t, http.StatusOK)
+	require.Equal(t, []int{0, 1}, service.took())
+	require.Equal(t, 1, service.identify("Bearer "+before.Token), "the token that was cached before is the one used")
+	require.Len(t, r.exchanges(), 1)
+}
+
+func TestWhat401DropsAToken(t *testing.T) {
+	claims := claimsChallenge(1700000000)
+	for name, row := range map[string]struct {
+		status       int
+		challenges   []string
+		authenticate func(token string) string
+		dropped      bool
+	}{
+		"plain":                              {401, []string{plainChallenge}, nil, true},
+		"no challenge at all":                {401, nil, nil, true},
+		"scheme in another case":             {401, nil, func(token string) string { return "bearer " + token }, true},
+		"Key Vault's, with a token":          {401, []string{keyVaultChallenge}, nil, true},
+		"Key Vault's, without a token":       {401, []string{keyVaultChallenge}, func(string) string { return "" }, false},
+		"claims":                             {401, []string{claims}, nil, false},
+		"claims, after another header":       {401, []string{plainChallenge, claims}, nil, false},
+		"claims, after another challenge":    {401, []string{`PoP nonce="n", ` + claims}, nil, false},
+		"insufficient_claims without claims": {401, []string{`Bearer error="insufficient_claims"`}, nil, true},
+		"other scheme":                       {401, nil, func(token string) string { return "SharedKey " + token }, false},
+		"other token":                        {401, nil, func(string) string { return "Bearer another" }, false},
+		"forbidden":                          {403, []string{plainChallenge}, nil, false},
+		"fine":                               {200, nil, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			c := r.credential(t)
+			before := get(t, c, scope(vault))
+			pipeline := runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{}, &policy.ClientOptions{
+				PerRetryPolicies: []policy.Policy{c.InvalidateOn401()},
+				Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: row.status, Header: http.Header{"Www-Authenticate": row.challenges}, Body: http.NoBody, Request: req}, nil
+				}),
+			})
+			req, err := runtime.NewRequest(t.Context(), http.MethodGet, "https://vault.example")
+			require.NoError(t, err)
+			if row.authenticate == nil {
+				row.authenticate = func(token string) string { return "Bearer " + token }
+			}
+			if header := row.authenticate(before.Token); header != "" {
+				req.Raw().Header.Set("Authorization", header)
+			}
+			resp, err := pipeline.Do(req)
+			require.NoError(t, err)
+			require.Equal(t, row.status, resp.StatusCode)
+			require.Equal(t, row.dropped, get(t, c, scope(vault)).Token != before.Token)
+		})
+	}
+}
+
+func TestPolicyPassesTransportErrorsOn(t *testing.T) {
+	r := newRig(t)
+	c := r.credential(t)
+	before := get(t, c, scope(vault))
+	broken := errors.New("connection reset")
+	pipeline := runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{}, &policy.ClientOptions{
+		Retry:            policy.RetryOptions{MaxRetries: -1},
+		PerRetryPolicies: []policy.Policy{c.InvalidateOn401()},
+		Transport:        transportFunc(func(*http.Request) (*http.Response, error) { return nil, broken }),
+	})
+	req, err := runtime.NewRequest(t.Context(), http.MethodGet, "https://vault.example")
+	require.NoError(t, err)
+	req.Raw().Header.Set("Authorization", "Bearer "+before.Token)
+	_, err = pipeline.Do(req)
+	require.ErrorIs(t, err, broken)
+	require.True(t, before.Token == get(t, c, scope(vault)).Token)
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) Do(req *http.Request) (*http.Response, error) { return f(req) }
+
+// counted counts the calls of GetToken and keeps the last error.
+type counted struct {
+	*credential.Credential
+	calls atomic.Int32
+	err   error
+}
+
+func (c *counted) GetToken(ctx context.Context, options policy.TokenRequestOptions) (token azcore.AccessToken, err error) {
+	c.calls.Add(1)
+	token, err = c.Credential.GetToken(ctx, options)
+	c.err = err
+	return token, err
+}
+
+func TestErrorsOfTheCredentialStopAzcoresRetries(t *testing.T) {
+	for name, row := range map[string]struct {
+		reply    entratest.Reply
+		status   int
+		requests int
+	}{
+		"refused":     {entratest.Refuse(700016), 400, 1},
+		"throttled":   {entratest.Throttle(time.Minute), 429, 1},
+		"unavailable": {entratest.Unavailable(0), 503, 4}, // retried within the exchange, by azcore's policy
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newBareRig(t)
+				service := r.resource(t)
+				r.entra.SetReply(&row.reply)
+				c := &counted{Credential: r.credential(t)}
+				_, err := newSDKClient(c, "https://vault.example", service).send(t.Context())
+				e, ok := errors.AsType[*exchange.Error](err)
+				require.True(t, ok)
+				require.Equal(t, row.status, e.StatusCode)
+				require.EqualValues(t, 1, c.calls.Load())
+				require.Len(t, r.exchanges(), row.requests)
+				require.Empty(t, service.took())
+			})
+		})
+	}
+}
+
+func TestRequestWaitsNoLongerThanItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		service := r.resource(t)
+		r.entra.SetDelay(10 * time.Second)
+		c := &counted{Credential: r.credential(t)}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := newSDKClient(c, "https://vault.example", service).send(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, c.err, context.DeadlineExceeded)
+		require.ErrorContains(t, c.err, "the exchange was waiting for a reply from login.microsoftonline.com") // azcore returns the context's alone
+		require.Equal(t, 3*time.Second, time.Since(start))
+		require.EqualValues(t, 1, c.calls.Load())
+
+		newSDKClient(c, "https://vault.example", service).wants(t, http.StatusOK)
+		require.Equal(t, 10*time.Second, time.Since(start), "the exchange went on for the next")
+		require.Len(t, r.exchanges(), 1)
+	})
+}
+
+func TestRequestOverHTTPGetsNoToken(t *testing.T) {
+	r := newRig(t)
+	service := r.resource(t)
+	c := &counted{Credential: r.credential(t)}
+	_, err := newSDKClient(c, "http://vault.example", service).send(t.Context())
+	require.ErrorContains(t, err, "not permitted for non-TLS")
+	require.Zero(t, c.calls.Load())
+	require.Empty(t, service.took())
+}
