@@ -103,16 +103,9 @@ func filled(tb testing.TB, keys int) *cache.Cache[benchKey] {
 	return c
 }
 
-// TestHitCost asserts what the benchmarks show, with a wide margin: no allocation, and a cost near the floor, whatever is
-// held.
-func TestHitCost(t *testing.T) {
-	if testing.Short() {
-		t.Log("timings are compared in the full run")
-		return
-	}
-	ctx := context.Background()
-	c := filled(t, 10_000)
-	key := keyNumber(5000)
+// TestHitAllocatesNothing asserts what can be asserted of the benchmarks on any machine.
+func TestHitAllocatesNothing(t *testing.T) {
+	c, ctx, key := filled(t, 1000), context.Background(), keyNumber(500)
 	if allocs := testing.AllocsPerRun(1000, func() { _, _ = c.Get(ctx, key) }); allocs != 0 {
 		t.Errorf("a hit allocates %v times", allocs)
 	}

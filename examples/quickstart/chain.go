@@ -49,7 +49,7 @@ func drawChain(out io.Writer, file federated, me identity, access azcore.AccessT
 		{"service account", "the pod runs as it", serviceAccount(file)},
 		{"OIDC issuer", "the cluster's; signed the token in the file, read in " + brief(file.took),
 			[]fact{{"url", file.Issuer}, {"audience", audience}, {"valid", until(file.Expiry)}}},
-		{"federated credential", "in Entra ID; has to say just this to match the token",
+		{"federated credential", "in Entra ID; says just what the token says",
 			[]fact{{"issuer", file.Issuer}, {"subject", file.Subject}, {"audience", audience}}},
 		{"managed identity", "got its access token by one POST, in " + brief(exchanged),
 			[]fact{{"client", me.clientID}, {"tenant", me.tenantID}}},

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,7 +13,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// The identity that the pod signs in as. Made up: the Entra ID on loopback knows every client and tenant.
+// The identity that the pod signs in as; made up.
 const (
 	clientID = "11111111-2222-4333-8444-555555555555"
 	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
@@ -42,7 +43,7 @@ func startLoopback() (*loopback, error) {
 	l.servers = []*httptest.Server{issuer, entra}
 	l.cluster.Issuer = issuer.URL
 	l.client = trusting(issuer.Certificate(), entra.Certificate())
-	if err := l.project(); err != nil {
+	if err := errors.Join(l.trust(), l.project()); err != nil {
 		l.close()
 		return nil, err
 	}
@@ -68,6 +69,15 @@ func trusting(certificates ...*x509.Certificate) *http.Client {
 		pool.AddCert(c)
 	}
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+}
+
+// trust gives the identity its federated credential. From then on Entra ID judges: it fetches the issuer's keys, verifies the
+// signature, and compares issuer, subject and audience.
+func (l *loopback) trust() error {
+	l.entra.HTTPClient = l.client
+	return l.entra.Trust(entratest.FederatedCredential{
+		TenantID: tenantID, ClientID: clientID, Issuer: l.cluster.Issuer, Subject: "system:serviceaccount:shop:checkout",
+	})
 }
 
 // project does what the kubelet does for a pod with a projected volume: it asks for a token and puts it into a file.

@@ -1,0 +1,44 @@
+package bench
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/exchange/entratest"
+)
+
+// hanging is how long an exchange takes that is meant to hang. The longer, the longer azidentity's callers wait.
+const hanging = 5 * time.Second
+
+// hang starts an exchange for another scope and returns when the endpoint has it.
+func hang(t *testing.T, c candidate) (cred azcore.TokenCredential, wait func()) {
+	entra := new(entratest.Server)
+	cred = c.open(t, at(t, entra))
+	get(t, cred, vault)
+	before := len(entra.Requests())
+	entra.SetDelay(hanging)
+	var other sync.WaitGroup
+	other.Go(func() { _, _ = timed(cred, context.Background(), storage) })
+	for len(entra.Requests()) == before {
+		time.Sleep(time.Millisecond)
+	}
+	return cred, other.Wait
+}
+
+// otherScope asks for what is cached.
+var otherScope = situation{
+	title: "cached scope while another scope's exchange hangs (5 s)", goal: "microseconds",
+	run: func(t *testing.T, c candidate) outcome {
+		cred, wait := hang(t, c)
+		waited, err := timed(cred, t.Context(), vault)
+		wait()
+		require.NoError(t, err)
+		return outcome{short(waited), float64(waited)}
+	},
+	check: func(t *testing.T, us, them outcome) { require.Greater(t, them.cost, 100*us.cost) },
+}
