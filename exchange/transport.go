@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -77,6 +78,9 @@ func (t transport) Do(req *http.Request) (*http.Response, error) {
 		for i := range values {
 			values[i] = try.secrets.Clean(values[i])
 		}
+	}
+	if pause := retryAfter(resp.Header); pause > 0 { // azcore reads a date by this machine's clock, and overflows
+		resp.Header.Set("Retry-After-Ms", strconv.FormatInt(pause.Milliseconds(), 10))
 	}
 	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxReply, what: describe(resp), secrets: try.secrets}
 	return resp, nil

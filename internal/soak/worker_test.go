@@ -1,0 +1,118 @@
+package soak
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	calm      = "calm" // a tenant: it has a token from the start, and nobody invalidates or challenges it
+	challenge = `{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`
+)
+
+var resources = []string{"https://vault.azure.net", "https://storage.azure.com", "https://management.azure.com", "https://graph.microsoft.com"}
+
+// worker is one goroutine that does this and that with the credential.
+type worker struct {
+	*rig
+	t *testing.T
+
+	began  atomic.Int64 // when its present call began; 0 between calls
+	calls  int
+	tokens int
+}
+
+func (w *worker) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		w.began.Store(time.Now().UnixNano())
+		w.call()
+		w.began.Store(0)
+		w.calls++
+		pause(ctx, rand.N(20*time.Millisecond))
+	}
+}
+
+// call does one thing, with a context that ends soon, has ended, or ends while it waits.
+func (w *worker) call() {
+	ctx, cancel := context.WithTimeout(context.Background(), rand.N(300*time.Millisecond))
+	defer cancel()
+	switch rand.N(20) {
+	case 0:
+		cancel()
+	case 1:
+		stop := time.AfterFunc(rand.N(10*time.Millisecond), cancel)
+		defer stop.Stop()
+	case 2:
+		w.status()
+		return
+	}
+	resource := resources[rand.N(len(resources))]
+	options := policy.TokenRequestOptions{Scopes: []string{resource + "/.default"}}
+	isCalm := rand.N(4) == 0
+	if isCalm {
+		resource, options.TenantID, options.Scopes = resources[0], calm, []string{resources[0] + "/.default"}
+	} else {
+		options.EnableCAE = rand.N(2) == 0
+		if rand.N(20) == 0 {
+			options.Claims = fmt.Sprintf(challenge, rand.N(3)) // three, so that some are shared
+		}
+	}
+	token, err := w.credential.GetToken(ctx, options)
+	if err != nil {
+		w.check(err.Error())
+		if ctx.Err() == nil && errors.Is(err, context.Canceled) {
+			w.t.Errorf("somebody else's cancellation: %v", err)
+		}
+		if isCalm {
+			w.t.Errorf("no token while a valid one was in memory: %v", err)
+		}
+		return
+	}
+	w.tokens++
+	w.valid(token, resource)
+	if !isCalm && rand.N(50) == 0 {
+		w.credential.Invalidate(token.Token)
+	}
+}
+
+func (w *worker) status() {
+	text, err := json.Marshal(w.credential.Status())
+	if err != nil {
+		w.t.Error(err)
+	}
+	w.check(string(text))
+}
+
+// valid checks that a token was valid when it was returned, by the cache's word and its own, and is for the resource.
+func (w *worker) valid(token azcore.AccessToken, resource string) {
+	now := time.Now().Add(-time.Second) // it may have been a while since it was returned
+	var claims jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(token.Token, &claims); err != nil {
+		w.t.Error(err)
+		return
+	}
+	if now.After(token.ExpiresOn) || now.After(claims.ExpiresAt.Add(time.Second)) {
+		w.t.Errorf("token expired at %v and %v, returned at %v", token.ExpiresOn, claims.ExpiresAt, now)
+	}
+	if claims.Audience[0] != resource {
+		w.t.Errorf("token for %v, not %s", claims.Audience, resource)
+	}
+}
+
+// check looks for a JWT in what people and programs read of a credential: none may appear there.
+func (w *worker) check(text string) {
+	if strings.Contains(text, "eyJ") {
+		w.t.Errorf("a token in %s", text)
+	}
+}
