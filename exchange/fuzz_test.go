@@ -47,6 +47,31 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
+// FuzzErrorReply: whatever the members of an error reply hold, the error is fit to print and without the assertion.
+func FuzzErrorReply(f *testing.F) {
+	f.Add("invalid_client", "AADSTS700213: no match. Trace ID: t Correlation ID: c Timestamp: 2024-08-05 10:07:04Z", "[700213]", "", "trace", "2024-08-05 10:07:04Z")
+	f.Add(signature, assertion, "[]", "\x1b[31m", "\r\n", signature[3:20])
+	f.Add("{}", "AADSTS99999999999999999999", "[1e400]", "\u202e", "", "9999-99-99 99:99:99Z")
+	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
+		return r.Context().Value(fuzzKey{}).(*http.Response), nil
+	})))
+	f.Fuzz(func(t *testing.T, code, description, codes, suberror, traceID, timestamp string) {
+		members := map[string]any{"error": code, "error_description": description, "suberror": suberror, "trace_id": traceID, "timestamp": timestamp}
+		if json.Valid([]byte(codes)) {
+			members["error_codes"] = json.RawMessage(codes)
+		}
+		b, err := json.Marshal(members)
+		require.NoError(t, err)
+		_, err = c.Exchange(contextWith(t, reply(401, "application/json", string(b))), request())
+		var e *exchange.Error
+		require.ErrorAs(t, err, &e)
+		require.Less(t, len(e.Error()), 8192)
+		assertFitToPrint(t, e.Error())
+		assertNoSecret(t, e.Error())
+		require.LessOrEqual(t, len(e.EntraCodes), 10)
+	})
+}
+
 func FuzzRetryAfter(f *testing.F) {
 	f.Add("60", "", "", "")
 	f.Add("-1", "0", "1500", "")

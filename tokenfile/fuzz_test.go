@@ -1,0 +1,41 @@
+package tokenfile_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/tokenfile"
+)
+
+// FuzzFile: whatever a file holds, its token comes back as it stands in the file, or an error on one line that names the file
+// and holds nothing of it.
+func FuzzFile(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add([]byte("\ufeff" + compact(`{"exp":9999999999}`) + "\r\n"))
+	f.Add([]byte("\xff\xfea\x00"))
+	for raw := range malformedTokens {
+		if len(raw) < 1000 {
+			f.Add([]byte(raw))
+		}
+	}
+	path := filepath.Join(f.TempDir(), "token")
+	f.Fuzz(func(t *testing.T, content []byte) {
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		synctest.Test(t, func(t *testing.T) { // the pauses between attempts take no time
+			raw, err := tokenfile.New(path).Assertion(t.Context())
+			if err == nil {
+				require.Equal(t, raw, strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff")))
+				return
+			}
+			require.Empty(t, raw)
+			require.NotContains(t, err.Error(), "\n")
+			require.Contains(t, err.Error(), path)
+			require.Empty(t, leak(strings.ReplaceAll(err.Error(), path, ""), string(content)))
+		})
+	})
+}
