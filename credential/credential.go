@@ -3,6 +3,7 @@ package credential
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -124,6 +125,11 @@ func (c *Credential) Prefetch(requests ...policy.TokenRequestOptions) error {
 		c.cache.Prefetch(k)
 	}
 	return errors.Join(errs...)
+}
+
+// Format implements [fmt.Formatter] for every verb: the client ID and the tenant, and nothing of what is cached.
+func (c *Credential) Format(s fmt.State, _ rune) {
+	fmt.Fprintf(s, "credential for client ID %q in tenant %q", c.clientID, c.tenants.home.spelling)
 }
 
 // Invalidate drops token if it is still the cached one, wherever it is cached: the next GetToken gets a new one. A token that

@@ -382,6 +382,15 @@ func TestNoGoroutineIsLeftAfterAHangingEndpoint(t *testing.T) {
 	})
 }
 
+func TestCredentialPrintsNothingOfWhatItHolds(t *testing.T) {
+	r := newRig(t)
+	c := r.credential(t)
+	get(t, c, scope(vault))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
+		require.Equal(t, fmt.Sprintf("credential for client ID %q in tenant %q", clientID, tenantID), fmt.Sprintf(verb, c))
+	}
+}
+
 func TestNoErrorHoldsTheAssertion(t *testing.T) {
 	r := newRig(t)
 	signature := r.file.Token()[strings.LastIndex(r.file.Token(), ".")+1:]
