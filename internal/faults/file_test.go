@@ -178,7 +178,7 @@ func TestFileIsAnotherToken(t *testing.T) {
 		{name: "expired 5 minutes and 2 seconds ago", turn: expiry(-5*time.Minute - 2*time.Second), want: expired},
 		{name: "expired in 1970", turn: claims(map[string]any{"exp": 1}), want: expired},
 		{name: "expired 4 minutes ago", turn: expiry(-4 * time.Minute), want: sent},
-		{name: "not valid yet", turn: claims(map[string]any{"nbf": 99999999999}), want: sent},
+		{name: "not valid yet", turn: claims(map[string]any{"nbf": int64(99999999999)}), want: sent},
 		{name: "without expiry", turn: claims(nil), want: sent},
 		{name: "byte order mark and line end", turn: of(func(s string) string { return "\ufeff" + s + "\r\n" }), want: sent},
 		{name: "white space around it", turn: of(func(s string) string { return "\n\t " + s + " \n\n" }), want: sent},
