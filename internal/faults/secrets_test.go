@@ -104,7 +104,7 @@ func innocent(r *recorder) {
 	id := "0123abcd-4567-4789-8abc-0123456789ab"
 	r.error(fmt.Errorf("credential: no token for scope %q, client ID %q, tenant %q: [redacted]; correlation ID %s", storage, clientID, tenantID, id))
 	r.print(base64.RawURLEncoding.EncodeToString([]byte("the claims of a token that is another")), []byte("innocence"))
-	options(r).Logger.Info("x", "issuer", entratest.DefaultIssuer, "n", 1234567890123456789)
+	options(r).Logger.Info("x", "issuer", entratest.DefaultIssuer, "n", int64(1234567890123456789))
 }
 
 // options returns options that tell r everything.
