@@ -11,6 +11,8 @@ import (
 // request carried is dropped, so that the client's next request carries a new one. A 401 with a claims challenge is left to
 // the client, which answers it through GetToken.
 //
+// It knows the token by the header "Authorization: Bearer"; azcosmos sends it otherwise, so its 401s invalidate nothing.
+//
 // Without it, a token that was revoked, or issued before a role was granted, is used until it is due for refresh.
 func (c *Credential) InvalidateOn401() policy.Policy { return invalidateOn401{c} }
 
