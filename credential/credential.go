@@ -11,6 +11,7 @@ import (
 
 	"github.com/entrafed/entrafed/cache"
 	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // Credential gets access tokens for one identity, and keeps them fresh. It is safe for concurrent use; share it.
@@ -72,8 +73,8 @@ func New(options *Options) (*Credential, error) {
 // replaces the cached one. Azure SDK clients call this method, concurrently and often: a hit costs about two readings of
 // the clock, takes no lock and allocates nothing, several scopes or a tenant that "*" allows aside.
 //
-// The error says what was asked for and what went wrong. It stops the retries of azcore's pipeline, because what could be
-// retried has been.
+// The error says what was asked for, what went wrong and, where that is known, how to mend it. It stops the retries of
+// azcore's pipeline, because what could be retried has been.
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	k, err := c.key(&options)
 	if err != nil {
@@ -97,7 +98,7 @@ func (c *Credential) key(options *policy.TokenRequestOptions) (key, error) {
 	if options.TenantID != "" {
 		var err error
 		if k.tenant, err = c.tenants.resolve(options.TenantID); err != nil {
-			return key{}, err
+			return key{}, redact.New("").Error(err)
 		}
 	}
 	if len(options.Scopes) == 1 {

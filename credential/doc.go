@@ -23,7 +23,8 @@
 //
 // # Errors
 //
-// Errors name the setting that is wrong, or what was presented to Entra ID and what it said; they never hold a secret.
+// Errors name the setting that is wrong, or what was presented to Entra ID, what it said, the likely cause and its fix; they
+// never hold a secret. They are one line; %+v of an error of GetToken prints the same as a block of lines.
 // [errors.As] finds an [*exchange.Error] when Entra ID refused, and [errors.Is] the causes below. A failure is remembered
 // for a moment and shared, so that a broken setup does not become a flood of requests.
 //

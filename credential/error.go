@@ -3,12 +3,14 @@ package credential
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/internal/hint"
 	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/tokenfile"
 )
@@ -26,7 +28,7 @@ func (c *Credential) explain(options *policy.TokenRequestOptions, err error) err
 		tenant = c.tenants.home.spelling
 	}
 	return &tokenError{
-		asked: fmt.Sprintf("scope %q, client ID %q, tenant %q", strings.Join(options.Scopes, " "), c.clientID, tenant),
+		asked: redact.New("").Clean(fmt.Sprintf("scope %q, client ID %q, tenant %q", strings.Join(options.Scopes, " "), c.clientID, tenant)), // a token given as a tenant, say
 		err:   err,
 	}
 }
@@ -39,27 +41,98 @@ func (e *tokenError) Unwrap() error { return e.err }
 // NonRetriable keeps azcore from retrying what was retried, or is remembered, here.
 func (e *tokenError) NonRetriable() {}
 
-// presentedError is an error of the exchange with what the federated token said of itself, which is not secret.
-type presentedError struct {
-	err       error
-	assertion string // described
+// LogValue keeps the error one line in logs: slog's text handler would print %+v.
+func (e *tokenError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// Format prints the block for %+v, and the line for every other verb.
+func (e *tokenError) Format(s fmt.State, verb rune) {
+	if verb == 'v' && s.Flag('+') {
+		_, _ = s.Write([]byte(e.block()))
+		return
+	}
+	fmt.Fprintf(s, fmt.FormatString(s, verb), e.Error())
 }
 
-// presented adds to Entra ID's refusal what it was presented with: it does not always say.
-func presented(err error, assertion string) error {
-	if _, ok := errors.AsType[*exchange.Error](err); !ok {
+// block tells the same as Error, a line for each part.
+func (e *tokenError) block() string {
+	parts := []struct{ name, text string }{{"asked for", e.asked}}
+	add := func(name, text string) { parts = append(parts, struct{ name, text string }{name, text}) }
+	if refused, ok := errors.AsType[*refusedError](e.err); ok {
+		said, ids := refused.said()
+		// What surrounds the refusal: a back-off, a context that ended.
+		if around := strings.Replace(e.err.Error(), refused.Error(), "the refusal below", 1); around != "the refusal below" {
+			add("state", around)
+		}
+		add("Entra said", said)
+		add("in short", refused.hint.Means)
+		add("presented", refused.presented)
+		add("likely cause", refused.hint.Cause)
+		add("fix", refused.hint.Fix)
+		add("IDs", ids)
+	} else {
+		add("error", e.err.Error())
+	}
+	var b strings.Builder
+	b.WriteString("credential: no token")
+	for _, part := range parts {
+		if part.text != "" {
+			fmt.Fprintf(&b, "\n  %-14s%s", part.name+":", redact.OneLine(part.text))
+		}
+	}
+	return b.String()
+}
+
+// refusedError is a refusal with what the federated token said of itself, which is not secret, and what to make of it.
+type refusedError struct {
+	err       error
+	presented string
+	hint      hint.Hint
+}
+
+// refused adds to Entra ID's refusal what it was presented with, which it does not always say, and the likely cause.
+func (c *Credential) refused(err error, r exchange.Request) error {
+	refusal, ok := errors.AsType[*exchange.Error](err)
+	if !ok {
 		return err
 	}
-	return &presentedError{err: err, assertion: describe(assertion)}
+	var token *tokenfile.Token
+	if parsed, err := tokenfile.Parse(r.Assertion); err == nil {
+		token = &parsed
+	}
+	return &refusedError{err: err, presented: describe(token), hint: hint.For(refusal, token, hint.Settings{
+		ClientID: r.ClientID, TenantID: r.TenantID, Scope: strings.Join(r.Scopes, " "),
+		Host: c.client.Host(), Binding: c.binding,
+		Source: c.source.name, FromFile: c.source.file, Now: time.Now(),
+	})}
 }
 
-func (e *presentedError) Error() string { return e.err.Error() + "; presented: " + e.assertion }
-func (e *presentedError) Unwrap() error { return e.err }
+func (e *refusedError) Error() string {
+	s := e.err.Error() + "; presented: " + e.presented
+	if hint := e.hint.String(); hint != "" {
+		s += "; " + hint
+	}
+	return s
+}
+func (e *refusedError) Unwrap() error { return e.err }
+
+// said returns the refusal without the IDs in it, and those.
+func (e *refusedError) said() (said, ids string) {
+	said = e.err.Error()
+	refusal, _ := errors.AsType[*exchange.Error](e.err)
+	var found []string
+	for _, id := range []string{
+		"correlation ID " + refusal.CorrelationID, "trace ID " + refusal.TraceID, "time " + refusal.Timestamp.UTC().Format(time.RFC3339),
+	} {
+		if before, after, ok := strings.Cut(said, "; "+id); ok && !strings.HasSuffix(id, " ") {
+			said, found = before+after, append(found, id)
+		}
+	}
+	return said, strings.Join(found, ", ")
+}
 
 // describe tells a federated token's claims.
-func describe(assertion string) string {
-	token, err := tokenfile.Parse(assertion)
-	if err != nil {
+func describe(token *tokenfile.Token) string {
+	if token == nil {
 		return "an assertion that is not a JWT"
 	}
 	// Entra ID takes at most 600 characters of each; what is longer is wrong, and no reason for a longer error.

@@ -65,7 +65,7 @@ func (c *Credential) exchange(ctx context.Context, r exchange.Request, event *Ex
 		if ctx.Err() != nil {
 			return azcore.AccessToken{}, after(refusal, err)
 		}
-		refusal = presented(err, assertion)
+		refusal = c.refused(err, r)
 		if !reread && stale(err) {
 			reread = true
 			continue

@@ -24,7 +24,21 @@ func (p *problems) require(option, variable, name string) string {
 			return value
 		}
 	}
-	p.addf("%s is not set: set it, or %s", variable, name)
+	p.addf("%s is not set: set it, or %s%s", variable, name, injectedInPart(variable))
+	return ""
+}
+
+// injectedInPart says what it may mean that the variable is missing where others of the webhook's are set.
+func injectedInPart(variable string) string {
+	injected := env(envTokenFile) != ""
+	switch {
+	case variable == envClientID && injected:
+		return "; in a pod, its service account lacks the annotation azure.workload.identity/client-id, or got it after the pod was created"
+	case variable == envTenantID && injected:
+		return "; in a pod, the workload identity webhook was installed without azureTenantID: set that, or the annotation azure.workload.identity/tenant-id on the service account"
+	case variable == envTokenFile && (env(envClientID) != "" || env(envTenantID) != ""):
+		return `; in a pod, the label azure.workload.identity/use: "true" is missing on the pod template, or came after the pod was created`
+	}
 	return ""
 }
 

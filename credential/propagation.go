@@ -4,14 +4,13 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/entrafed/entrafed/exchange"
 	"github.com/entrafed/entrafed/internal/aadsts"
+	"github.com/entrafed/entrafed/internal/hint"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
@@ -21,9 +20,6 @@ const (
 
 	// exchangeTimeout bounds a flight, as far as retries after refusals do not make it longer.
 	exchangeTimeout = 30 * time.Second
-
-	// bindingAudience is that of tokens for the token proxy of AKS identity bindings; Entra ID itself does not take it.
-	bindingAudience = "api://AKSIdentityBinding"
 )
 
 // outages remembers, by key, until when refusals that may pass by themselves are retried. A key's budget starts with the
@@ -101,19 +97,7 @@ func (c *Credential) explains(assertion string) bool {
 	if err != nil {
 		return false
 	}
-	issuer, err := url.Parse(token.Issuer)
-	if err == nil && slices.Contains(entraHosts, issuer.Host) {
-		return true
-	}
-	return slices.ContainsFunc(token.Audience, func(audience string) bool {
-		return audience == bindingAudience && !c.binding || strings.HasPrefix(audience, "https://kubernetes.default.svc")
-	})
-}
-
-// entraHosts issue Entra ID's own tokens.
-var entraHosts = []string{
-	"login.microsoftonline.com", "sts.windows.net", "login.windows.net", "login.microsoft.com",
-	"login.microsoftonline.us", "login.partner.microsoftonline.cn", "sts.chinacloudapi.cn",
+	return hint.FromEntra(token) || hint.ForAPIServer(token) || hint.ForTokenProxy(token) && !c.binding
 }
 
 // stale tells whether the refusal may be of a federated token that has been replaced since it was read.

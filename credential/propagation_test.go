@@ -92,6 +92,10 @@ func TestRefusalThatTheTokenExplainsIsNotRetried(t *testing.T) {
 		"for Kubernetes": func(_ *entratest.Cluster, r *entratest.TokenRequest) {
 			r.Audiences = []string{"https://kubernetes.default.svc"}
 		},
+		"for Kubernetes, by its issuer": func(c *entratest.Cluster, r *entratest.TokenRequest) {
+			c.Issuer = "https://issuer.example"
+			r.Audiences = []string{c.Issuer}
+		},
 		"for the identity binding": func(_ *entratest.Cluster, r *entratest.TokenRequest) {
 			r.Audiences = []string{"api://AKSIdentityBinding"}
 		},

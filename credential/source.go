@@ -13,11 +13,12 @@ import (
 // source is where the federated token comes from.
 type source struct {
 	name      string                                // for messages
+	file      bool                                  // it is one
 	assertion func(context.Context) (string, error) // read anew at each call; its errors name the source
 }
 
 func fileSource(file *tokenfile.Source) source {
-	return source{name: "the token file " + file.String(), assertion: file.Assertion}
+	return source{name: "the token file " + file.String(), file: true, assertion: file.Assertion}
 }
 
 func funcSource(assertion func(context.Context) (string, error)) source {

@@ -59,3 +59,11 @@ func TestEachTenantIsCachedOnItsOwnWithoutRegardToCase(t *testing.T) {
 	require.Equal(t, other, in("oTHER"))
 	require.Len(t, r.entra.Requests(), 2)
 }
+
+func TestTokenGivenAsATenantIsNotShown(t *testing.T) {
+	r := newRig(t)
+	token := r.file.Token()
+	_, err := r.credential(t).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault}, TenantID: token})
+	require.ErrorContains(t, err, "[redacted]")
+	require.NotContains(t, err.Error(), token[:20])
+}

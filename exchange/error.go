@@ -28,6 +28,7 @@ type Error struct {
 	TraceID       string    // of the reply
 	CorrelationID string    // of the request: the field by which Entra ID's logs find it
 	Timestamp     time.Time // when Entra ID refused, by its clock; zero if not told
+	Date          time.Time // of the reply, by its header: what a clock that is off shows by; zero if not told
 
 	RetryAfter time.Duration // the pause that the reply asked for; zero if none
 
@@ -63,6 +64,7 @@ func newError(resp *http.Response, reply members, body []byte, secrets redact.Re
 	}
 	e.EntraCodes = entraCodes(reply["error_codes"], e.Description)
 	e.Timestamp, _ = time.Parse("2006-01-02 15:04:05Z", reply.text("timestamp"))
+	e.Date, _ = http.ParseTime(resp.Header.Get("Date"))
 	if e.TraceID == "" {
 		e.TraceID = secrets.Text(resp.Header.Get("x-ms-request-id"), redact.MaxName)
 	}

@@ -5,45 +5,85 @@ package aadsts
 
 import "time"
 
-// Pause returns how long to wait before a refusal with the code is worth a first retry; zero if it will not pass by itself.
-func Pause(code int) time.Duration { return pauses[code] }
+// Entry is what is known of one code. Its texts are for the person who set the workload up. Cause and Fix hold placeholders, such
+// as {issuer}, for what package hint knows of the request.
+type Entry struct {
+	Code   int
+	Field  Field  // what is wrong, as a rule
+	Passes Passes // whether it may pass by itself
+	Means  string // in short
+	Cause  string
+	Fix    string
+}
+
+// Field is a part of the setup that a code points to, in the words of an error: the texts of its entries have it.
+type Field string
 
 const (
-	// propagation is for what Entra ID documents as eventually consistent after a federated credential was made or changed
-	// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations), and for its own trouble
-	// in reaching the issuer.
-	propagation = time.Second
-
-	// overload is for Entra ID's own transient errors, which it asks to retry after five seconds at the earliest.
-	overload = 5 * time.Second
+	Credential Field = "federated credential"
+	Issuer     Field = "issuer"
+	Subject    Field = "subject"
+	Audience   Field = "audience"
+	Lifetime   Field = "lifetime"
+	Token      Field = "federated token"
+	SigningKey Field = "key"
+	ClientID   Field = "client ID"
+	Tenant     Field = "tenant"
+	Scope      Field = "scope"
+	Authority  Field = "authority"
+	Region     Field = "region"
+	Policy     Field = "policy"
+	Request    Field = "request"
+	Service    Field = "Entra ID"
 )
 
-var pauses = map[int]time.Duration{
-	70021:   propagation, // no matching federated identity record
-	700211:  propagation, // … for the issuer
-	700213:  propagation, // … for the subject
-	70025:   propagation, // the client has no federated credentials
-	7000272: propagation, // the signing key is not in the issuer's metadata, as Entra ID knows it
-	90061:   propagation, // request to the issuer failed
-	50166:   propagation,
-	501661:  propagation,
+// Passes tells how a refusal may pass by itself.
+type Passes int
 
-	50033: overload, // RetryableError
-	50087: overload,
-	90006: overload,
-	90012: overload,
-	90024: overload,
-	90033: overload,
-	90055: overload,
-	90090: overload,
+const (
+	// Never: somebody has to mend something.
+	Never Passes = iota
+
+	// Propagation is for what Entra ID documents as eventually consistent after a federated credential was made or changed
+	// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations), and for its own trouble
+	// in reaching the issuer.
+	Propagation
+
+	// Overload is for Entra ID's own transient errors, which it asks to retry after five seconds at the earliest.
+	Overload
+
+	// Reread is for an assertion that was too old, cut short or missing when it was read: reading it again may help.
+	Reread
+)
+
+// Of returns what is known of the code.
+func Of(code int) (Entry, bool) {
+	for _, entry := range catalogue { // short, and read after failures only
+		if entry.Code == code {
+			return entry, true
+		}
+	}
+	return Entry{}, false
+}
+
+// All returns every entry.
+func All() []Entry { return append([]Entry(nil), catalogue...) }
+
+// Pause returns how long to wait before a refusal with the code is worth a first retry; zero if it will not pass by itself.
+func Pause(code int) time.Duration {
+	entry, _ := Of(code)
+	switch entry.Passes {
+	case Propagation:
+		return time.Second
+	case Overload:
+		return 5 * time.Second
+	}
+	return 0
 }
 
 // StaleAssertion tells whether the code can mean that the assertion was too old, cut short or missing when it was read, so
 // that reading it again may help.
 func StaleAssertion(code int) bool {
-	switch code {
-	case 700024, 50027, 7000216:
-		return true
-	}
-	return false
+	entry, _ := Of(code)
+	return entry.Passes == Reread
 }
