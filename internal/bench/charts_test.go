@@ -50,6 +50,7 @@ func TestCharts(t *testing.T) {
 	plot.DefaultFont.Variant, plotter.DefaultFont.Variant = "Sans", "Sans"
 	save(t, hitCostChart(t), "hit-cost.svg")
 	save(t, outageChart(t), "outage.svg")
+	save(t, fleetChart(t), "fleet.svg")
 }
 
 func newPlot(title, x, y string) *plot.Plot {

@@ -129,7 +129,11 @@ func marks(t *testing.T, p *plot.Plot, points plotter.XYs, c candidate, shape dr
 }
 
 func note(t *testing.T, p *plot.Plot, at time.Duration, y float64, text string) {
-	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: at.Minutes(), Y: y}}, Labels: []string{text}})
+	label(t, p, at.Minutes(), y, text)
+}
+
+func label(t *testing.T, p *plot.Plot, x, y float64, text string) {
+	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: x, Y: y}}, Labels: []string{text}})
 	require.NoError(t, err)
 	labels.Offset.X = vg.Points(4)
 	labels.TextStyle[0].Font.Size, labels.TextStyle[0].Color = 11, color.Gray{Y: 0x44}

@@ -13,7 +13,6 @@ import (
 
 var (
 	csvFile = flag.String("csv", "", "file that TestFleet writes its requests per minute to")
-	svgFile = flag.String("svg", "", "file that TestFleet draws its requests per minute to")
 )
 
 func TestMain(m *testing.M) {
@@ -51,7 +50,7 @@ func TestFleet(t *testing.T) {
 	p := day()
 	c := p.run(t)
 	c.report(t)
-	require.NoError(t, c.write(*csvFile, *svgFile))
+	require.NoError(t, c.write(*csvFile))
 
 	assert.Zero(t, c.expired, "expired tokens in callers' hands")
 	assert.Zero(t, c.held, "calls that waited or failed with a good token in memory")

@@ -44,20 +44,15 @@ func (c *census) report(t *testing.T) {
 	}
 }
 
-// write writes the requests per minute to the files that have names.
-func (c *census) write(csv, svg string) error {
+// write writes the requests per minute to a file, if it has a name. internal/bench draws it.
+func (c *census) write(csv string) error {
+	if csv == "" {
+		return nil
+	}
 	var b strings.Builder
 	b.WriteString("minute,granted,throttled,refused,calls failed,calls waited\n")
 	for i, m := range c.minutes[:c.plan.duration/time.Minute] {
 		fmt.Fprintf(&b, "%d,%d,%d,%d,%d,%d\n", i, m.requests[granted], m.requests[throttled], m.requests[refused], m.failed, m.waited)
 	}
-	for name, text := range map[string]string{csv: b.String(), svg: c.draw()} {
-		if name == "" {
-			continue
-		}
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return os.WriteFile(csv, []byte(b.String()), 0o644)
 }
