@@ -128,6 +128,10 @@ func (c *Credential) Prefetch(requests ...policy.TokenRequestOptions) error {
 	return errors.Join(errs...)
 }
 
+// Host returns the host, and the port if it is not 443, that federated tokens are sent to: the authority's, or that of the
+// token proxy of an identity binding.
+func (c *Credential) Host() string { return c.client.Host() }
+
 // Format implements [fmt.Formatter] for every verb: the client ID and the tenant, and nothing of what is cached.
 func (c *Credential) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "credential for client ID %q in tenant %q", c.clientID, c.tenants.home.spelling)

@@ -33,8 +33,9 @@ func (c *Credential) explain(options *policy.TokenRequestOptions, err error) err
 	}
 }
 
+// Error is one line, whatever those that it wraps are: sources, transports and policies may be anybody's.
 func (e *tokenError) Error() string {
-	return "credential: no token for " + e.asked + ": " + e.err.Error()
+	return redact.OneLine("credential: no token for " + e.asked + ": " + e.err.Error())
 }
 func (e *tokenError) Unwrap() error { return e.err }
 
@@ -95,13 +96,16 @@ func (c *Credential) refused(err error, r exchange.Request) error {
 	if !ok {
 		return err
 	}
-	var token *tokenfile.Token
-	if parsed, err := tokenfile.Parse(r.Assertion); err == nil {
-		token = &parsed
+	presented, token := "", (*tokenfile.Token)(nil)
+	if parsed, bad := tokenfile.Parse(r.Assertion); bad != nil {
+		_, why, _ := strings.Cut(bad.Error(), tokenfile.ErrMalformed.Error()+": ")
+		presented = "an assertion that is not a JWT as RFC 7519 has it: " + why
+	} else {
+		presented, token = describe(parsed), &parsed
 	}
-	return &refusedError{err: err, presented: describe(token), hint: hint.For(refusal, token, hint.Settings{
+	return &refusedError{err: err, presented: presented, hint: hint.For(refusal, token, hint.Settings{
 		ClientID: r.ClientID, TenantID: r.TenantID, Scope: strings.Join(r.Scopes, " "),
-		Host: c.client.Host(), Binding: c.binding,
+		Host: c.client.Host(), Binding: c.binding, BindingOffered: env(envTokenProxy) != "",
 		Source: c.source.name, FromFile: c.source.file, Now: time.Now(),
 	})}
 }
@@ -114,6 +118,9 @@ func (e *refusedError) Error() string {
 	return s
 }
 func (e *refusedError) Unwrap() error { return e.err }
+
+// Hint is for package diagnose, which tells the same link by link.
+func (e *refusedError) Hint() hint.Hint { return e.hint }
 
 // said returns the refusal without the IDs in it, and those.
 func (e *refusedError) said() (said, ids string) {
@@ -131,10 +138,7 @@ func (e *refusedError) said() (said, ids string) {
 }
 
 // describe tells a federated token's claims.
-func describe(token *tokenfile.Token) string {
-	if token == nil {
-		return "an assertion that is not a JWT"
-	}
+func describe(token tokenfile.Token) string {
 	// Entra ID takes at most 600 characters of each; what is longer is wrong, and no reason for a longer error.
 	const most = 600
 	s := fmt.Sprintf("issuer %q, subject %q, audience %q", redact.Clip(token.Issuer, most), redact.Clip(token.Subject, most), redact.Clip(strings.Join(token.Audience, " "), most))

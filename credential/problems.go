@@ -9,7 +9,7 @@ import (
 // errNotInjected says what it means that the environment has nothing of a workload identity.
 var errNotInjected = fmt.Errorf(`%w: neither %s nor %s nor %s is set; in a pod, that means the workload identity webhook did not change it: `+
 	`the label azure.workload.identity/use: "true" belongs on the pod template, the annotation azure.workload.identity/client-id on its service account, `+
-	`and the pod must have been created after both`, ErrNotConfigured, envClientID, envTenantID, envTokenFile)
+	`and the pod must have been created after both; it changes no pod in kube-system`, ErrNotConfigured, envClientID, envTenantID, envTokenFile)
 
 // problems collects what is wrong with a configuration.
 type problems []error

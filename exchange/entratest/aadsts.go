@@ -68,7 +68,7 @@ var wordings = map[int]wording{
 	700222:  badRequest("AAD-issued tokens may not be used for federated identity flows."),
 	700226:  badRequest("Only MSI tokens may be used as Federated Identity Credentials for AAD issuer."),
 	700227:  badRequest("The audience '{aud}' may not be used in a Federated Identity Credential for AAD issuer."),
-	700229:  badRequest("Only app-only tokens may be used as Federated Identity Credentials for AAD issuer."),
+	700229:  badRequest("Forbidden token type. Only app-only tokens may be used as Federated Identity Credentials for AAD issuer."),
 
 	// The issuer, as Entra reaches it.
 	90061:  badRequest("Request to External OIDC endpoint failed."),
@@ -95,7 +95,9 @@ var wordings = map[int]wording{
 	70052:  badRequest("The identity must be a managed identity, single tenant app, or service account."),
 	53003:  badRequest("Access has been blocked by Conditional Access policies. The access policy does not allow token issuance."),
 	530032: badRequest("Access has been blocked by a security policy of the tenant."),
-	100007: badRequest("AAD Regional ONLY supports auth either for MSIs OR for requests from MSAL using SN+I for 1P apps or 3P apps in Microsoft infrastructure tenants."),
+	100007: badRequest("This request was received by an Azure AD regional authentication endpoint. Only managed identities and Microsoft internal service identities " +
+		"are supported. SN+I authentication is required. All others, send your request to login.microsoftonline.com: in MSAL avoid using .WithAzureRegion(), " +
+		"in App Service, set REGION_NAME to null."),
 
 	// The request.
 	900144: badRequest("The request body must contain the following parameter: '{name}'"),

@@ -19,6 +19,11 @@ type assertion struct {
 	issued, notBefore, expiry time.Time
 	signed                    string // header and claims, as they were signed
 	signature                 []byte
+
+	// Of Entra's own tokens:
+	kind            string // idtyp, "app" or "user"
+	managedIdentity string // xms_mirid, the resource ID
+	delegated       bool   // it has scp, the permissions that a user granted
 }
 
 // text returns a member of the header, "" where it is no string.
@@ -61,9 +66,13 @@ func newAssertion(header map[string]any, claims jwt.MapClaims) (*assertion, erro
 	issued, err4 := claims.GetIssuedAt()
 	notBefore, err5 := claims.GetNotBefore()
 	expiry, err6 := claims.GetExpirationTime()
+	kind, _ := claims["idtyp"].(string)
+	managedIdentity, _ := claims["xms_mirid"].(string)
+	_, delegated := claims["scp"]
 	return &assertion{
 		header: header, issuer: issuer, subject: subject, audience: audience,
 		issued: instant(issued), notBefore: instant(notBefore), expiry: instant(expiry),
+		kind: kind, managedIdentity: managedIdentity, delegated: delegated,
 	}, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 

@@ -182,6 +182,18 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Do answers r without a socket, as [Server.Do] does: the issuer's documents for whoever fetches them inside a testing/synctest bubble.
+func (c *Cluster) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer r.Body.Close()
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	w := c.serve(r)
+	return (&response{status: w.status, header: w.header, body: w.body.Bytes()}).toHTTP(r), nil
+}
+
 // serveDocument sets the headers of kube-apiserver (pkg/routes/openidmetadata.go).
 func serveDocument(w http.ResponseWriter, media string, document any) {
 	w.Header().Set("Content-Type", media)

@@ -1,6 +1,7 @@
 package entratest_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -188,4 +189,30 @@ func TestClusterKeyRotation(t *testing.T) {
 	verify(t, after, keys)
 	_, err = jwt.Parse(before, keys.find)
 	assert.ErrorIs(t, err, jwt.ErrTokenUnverifiable)
+}
+
+// Do is ServeHTTP without a socket.
+func TestClusterAnswersWithoutASocket(t *testing.T) {
+	const configuration = entratest.DefaultIssuer + ".well-known/openid-configuration"
+	synctest.Test(t, func(t *testing.T) {
+		var cluster entratest.Cluster
+		reply, err := cluster.Do(get(t, configuration))
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, reply.StatusCode)
+		assert.Equal(t, "application/json", reply.Header.Get("Content-Type"))
+		assert.Equal(t, configuration, reply.Request.URL.String())
+		assert.Contains(t, read(t, reply), `"issuer":"`+entratest.DefaultIssuer+`"`)
+
+		reply, err = cluster.Do(post(t, nil))
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusMethodNotAllowed, reply.StatusCode)
+		cluster.SetUnavailable(true)
+		reply, err = cluster.Do(get(t, configuration))
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusServiceUnavailable, reply.StatusCode)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = cluster.Do(get(t, configuration).WithContext(ctx))
+		require.ErrorIs(t, err, context.Canceled)
+	})
 }

@@ -89,12 +89,26 @@ var clouds = []cloud{
 // cloudOf returns the host that stands for a host's cloud in the issuer of tokens: a regional host's is the cloud's, an unknown
 // one's is that of the public cloud.
 func cloudOf(host string) string {
-	for _, cloud := range clouds {
-		if slices.ContainsFunc(cloud.Aliases, func(alias string) bool { return host == alias || strings.HasSuffix(host, "."+alias) }) {
-			return cloud.PreferredNetwork
-		}
+	if cloud, known := knownCloud(host); known {
+		return cloud
 	}
 	return clouds[0].PreferredNetwork
+}
+
+// knownCloud is cloudOf for a host that is one of a cloud.
+func knownCloud(host string) (preferred string, known bool) {
+	for _, cloud := range clouds {
+		if slices.ContainsFunc(cloud.Aliases, func(alias string) bool { return host == alias || strings.HasSuffix(host, "."+alias) }) {
+			return cloud.PreferredNetwork, true
+		}
+	}
+	return "", false
+}
+
+// regional tells the host of a region: that of a cloud with a label before it.
+func regional(host string) bool {
+	_, rest, _ := strings.Cut(host, ".")
+	return slices.ContainsFunc(clouds, func(c cloud) bool { return slices.Contains(c.Aliases, rest) })
 }
 
 type instanceBody struct {

@@ -5,7 +5,8 @@
 // SDK client or credential and works inside a testing/synctest bubble; it is an [net/http.Handler] too, for
 // net/http/httptest. The zero value knows every host, tenant and client and takes every well-formed JWT, but refuses
 // what Entra refuses about the request itself, in Entra's words. Enqueue, SetReply and SetDelay make it fail or slow. With
-// Trust or TrustCluster it judges assertions as Entra does, down to the issuer's keys and the signature.
+// Trust or TrustCluster it judges assertions as Entra does, down to the issuer's keys and the signature; SetPolicy, SetCloud and
+// ClockSkew make it one whose administrators, cloud or clock stand in the way.
 //
 // [Cluster] stands for Kubernetes: it issues service-account tokens, serves the issuer's discovery documents, and
 // projects tokens into a directory as the kubelet does. [TokenProxy] is the proxy of AKS identity bindings, and [CA] makes

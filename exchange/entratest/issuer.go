@@ -147,12 +147,18 @@ func (c *Cluster) get(ctx context.Context, target string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := memoryWriter{header: http.Header{}, status: http.StatusOK}
-	c.ServeHTTP(&w, r)
+	w := c.serve(r)
 	if w.status != http.StatusOK {
 		return nil, fmt.Errorf("%w: %s: %d %s", errUnreachable, target, w.status, http.StatusText(w.status))
 	}
 	return w.body.Bytes(), nil
+}
+
+// serve keeps the handler's reply.
+func (c *Cluster) serve(r *http.Request) *memoryWriter {
+	w := &memoryWriter{header: http.Header{}, status: http.StatusOK}
+	c.ServeHTTP(w, r)
+	return w
 }
 
 // memoryWriter keeps a reply. That of net/http/httptest would do, but importing it adds a flag to the program's command line.

@@ -1,8 +1,10 @@
 package entratest
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -11,49 +13,51 @@ const maxLifetime = 25 * time.Hour
 
 // judge decides on a token request, in the order that the comment of Server gives. Its error is that of a context that ended.
 func (s *Server) judge(ctx context.Context, c *call) (*refusal, error) {
+	if s.RefuseRegions && regional(c.Host) {
+		return &refusal{code: 100007}, nil
+	}
 	for _, object := range requestChecks {
 		if no := object(c); no != nil {
 			return no, nil
 		}
 	}
-	judgeAssertion := s.judgeLeniently
-	if s.strict() {
-		judgeAssertion = s.judgeStrictly
+	if !s.strict() {
+		return cmp.Or(judgeLeniently(c), s.checkResource(c)), nil
 	}
-	if no, err := judgeAssertion(ctx, c); no != nil || err != nil {
-		return no, err
-	}
-	return s.checkResource(c), nil
+	return s.judgeStrictly(ctx, c)
 }
 
 // judgeLeniently takes everything that looks like an assertion and has not expired.
-func (s *Server) judgeLeniently(_ context.Context, c *call) (*refusal, error) {
+func judgeLeniently(c *call) *refusal {
 	if no := checkAssertionForm(c); no != nil {
-		return no, nil
+		return no
 	}
-	return c.assertion.checkExpiry(c.now), nil
+	return c.assertion.checkExpiry(c.now)
 }
 
 func (s *Server) judgeStrictly(ctx context.Context, c *call) (*refusal, error) {
-	who, no := s.lookUp(c)
+	who, policy, no := s.lookUp(c)
 	if no != nil {
 		return no, nil
 	}
 	if no := checkAssertionForm(c); no != nil {
 		return no, nil
 	}
-	for _, no := range []*refusal{
+	if no := cmp.Or(
 		c.assertion.checkAlgorithm(),
-		who.match(c.assertion, c.now),
+		who.match(c.assertion, time.Now()),
+		c.assertion.checkManagedIdentity(),
+		policy.federation(c.assertion.issuer),
 		c.assertion.checkLifetime(),
 		c.assertion.checkExpiry(c.now),
 		c.assertion.checkNotBefore(c.now),
-	} {
-		if no != nil {
-			return no, nil
-		}
+	); no != nil {
+		return no, nil
 	}
-	return s.checkSignature(ctx, c)
+	if no, err := s.checkSignature(ctx, c); no != nil || err != nil {
+		return no, err
+	}
+	return cmp.Or(s.checkResource(c), policy.access(c.ClientID)), nil
 }
 
 // checkAlgorithm refuses with the reply recorded in 2021 for ES384. What else than RS256 Entra takes is told differently in
@@ -74,6 +78,25 @@ func (a *assertion) checkLifetime() *refusal {
 	return nil
 }
 
+// entraAudiences are those that Entra takes in a token of its own; the last two are for national clouds.
+var entraAudiences = []string{exchangeAudience, exchangeAudience + "USGov", exchangeAudience + "China"}
+
+// checkManagedIdentity wants what Entra itself issued to be a managed identity's, which its claim xms_mirid tells. A token that says
+// neither what it is nor whose passes: of a cluster with such an issuer, say.
+func (a *assertion) checkManagedIdentity() *refusal {
+	switch {
+	case !issuedByEntra(a.issuer):
+		return nil
+	case a.kind == "user" || a.delegated:
+		return &refusal{code: 700229}
+	case a.kind == "app" && a.managedIdentity == "":
+		return &refusal{code: 700226}
+	case !slices.ContainsFunc(a.audience, func(audience string) bool { return slices.Contains(entraAudiences, audience) }):
+		return &refusal{code: 700227}
+	}
+	return nil
+}
+
 func (a *assertion) checkExpiry(now time.Time) *refusal {
 	if !a.expiry.IsZero() && now.After(a.expiry.Add(clockSkew)) {
 		return &refusal{code: 700024}
@@ -90,7 +113,7 @@ func (a *assertion) checkNotBefore(now time.Time) *refusal {
 
 // checkSignature asks the issuer for its keys.
 func (s *Server) checkSignature(ctx context.Context, c *call) (*refusal, error) {
-	keys, err := s.keysOf(ctx, c.assertion.issuer, c.now)
+	keys, err := s.keysOf(ctx, c.assertion.issuer, time.Now())
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()

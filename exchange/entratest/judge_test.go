@@ -178,8 +178,14 @@ func TestOrderOfChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, now := trusting(t), time.Now().Unix()
 		s.AllowResource("https://vault.azure.net")
+		s.RefuseRegions = true
+		policy := entratest.Policy{NoFederation: true, AllowedIssuers: []string{"https://other.example"}, BlockedClients: []string{clientID}}
+		enforce := func() { require.NoError(t, s.SetPolicy("contoso", policy)) }
+		enforce()
+		require.NoError(t, s.SetCloud("contoso", "login.microsoftonline.us"))
 		require.NoError(t, s.SetDisabled("contoso", clientID, true))
 		a := goodAttempt(now)
+		a.host = "westeurope.login.microsoft.com"
 		a.scope, a.tenant, a.client = "bad", "fabrikam", "other"
 		a.tamper = func(string) string { return "{}" }
 		a.method = jwt.SigningMethodRS512
@@ -189,8 +195,10 @@ func TestOrderOfChecks(t *testing.T) {
 			code int
 			mend func()
 		}{
+			{100007, func() { a.host = "login.microsoftonline.com" }},
 			{1002012, func() { a.scope = "https://a.example/.default https://b.example/.default" }},
 			{90002, func() { a.tenant = "contoso" }},
+			{900382, func() { require.NoError(t, s.SetCloud("contoso", a.host)) }},
 			{700016, func() { a.client = clientID }},
 			{7000112, func() { require.NoError(t, s.SetDisabled("contoso", clientID, false)); a.client = bareClientID }},
 			{50027, func() { a.tamper = func(raw string) string { return raw } }},
@@ -200,6 +208,8 @@ func TestOrderOfChecks(t *testing.T) {
 			{700211, func() { a.claims["iss"] = issuerURL }},
 			{700213, func() { a.claims["sub"] = subject }},
 			{700212, func() { a.claims["aud"] = audience }},
+			{700223, func() { policy.NoFederation = false; enforce() }},
+			{700238, func() { policy.AllowedIssuers = nil; enforce() }},
 			{70023, func() { a.claims["iat"] = now - 7200 }},
 			{700024, func() { a.claims["exp"] = now + 3600 }},
 			{90061, func() { a.issuer = goodDocuments() }},
@@ -210,6 +220,7 @@ func TestOrderOfChecks(t *testing.T) {
 			{7000274, func() { a.tamper = func(raw string) string { return raw } }},
 			{700022, func() { a.scope = "https://a.example/.default" }},
 			{500011, func() { a.scope = "https://vault.azure.net/.default" }},
+			{53003, func() { policy.BlockedClients = nil; enforce() }},
 			{0, func() {}},
 		} {
 			_, code, body := a.send(t, s)

@@ -14,16 +14,20 @@ import (
 // Once a federated credential is registered with [Server.Trust], or an application with [Server.AddApplication], assertions
 // are judged as Entra judges them. The first fault decides, in this order; the codes are AADSTS codes:
 //
-//  1. the request itself: form, fields, scope, claims
-//  2. the tenant (900023, 90002) and the application (700016, 7000112)
+//  1. the request itself: region (100007, if [Server.RefuseRegions] is set), form, fields, scope, claims; a client secret instead
+//     of an assertion, for no application has one (7000215)
+//  2. the tenant (900023, 90002), its cloud after [Server.SetCloud] (900382, 90002) and the application (700016, 7000112)
 //  3. the assertion's form (50027) and algorithm, RS256 or nothing (5002738)
 //  4. issued by Entra itself (700222), no credentials at all (70025), then the issuer (700211), the subject (700213, or
-//     7002138 if only its case differs) and the audience (700212) of the application's credentials
+//     7002138 if only its case differs) and the audience (700212) of the application's credentials; then, of Entra's own
+//     tokens, a user's (700229), an application's that is no managed identity (700226), and an audience that is not for this
+//     (700227); then the tenant's policy on federation, if [Server.SetPolicy] set one (700223, 700238)
 //  5. lifetime over 25 h, or unknown because iat or exp is missing (70023); past its expiry or before its nbf by more
 //     than 5 minutes (700024)
 //  6. the issuer's keys: it does not answer (90061), its documents are unusable (50166), they lack the key (7000272), the
 //     signature is another (7000274)
 //  7. the resource, if [Server.AllowResource] was called (700022, 500011)
+//  8. Conditional Access, if [Server.SetPolicy] set it (53003)
 //
 // Entra's own order is not public. This one asks the cheap questions first, and the issuer only once the application has
 // said that it trusts it: Entra would not fetch a URL that a stranger chose. Why a fetch failed is in the reply's header
@@ -32,7 +36,7 @@ import (
 //
 // It serves the v2.0 token endpoint for the client-credentials grant with an assertion, instance discovery,
 // openid-configuration and the signing keys, which is all that azidentity and MSAL ask for.
-// Time is time.Now, so that inside a testing/synctest bubble tokens age with the bubble.
+// Time is time.Now, and ClockSkew on top, so that inside a testing/synctest bubble tokens age with the bubble.
 type Server struct {
 	// Lifetime of the tokens it issues, in whole seconds. 0 is 3599 s, an hour less a second as Entra has it.
 	// Set before first use.
@@ -54,6 +58,16 @@ type Server struct {
 	// good. 0 asks the issuer for every assertion, so that a rotation counts at once; Entra keeps them, and 20 to 30 minutes
 	// have been reported. Set before first use.
 	KeyCache time.Duration
+
+	// ClockSkew is how far this server's clock is ahead of time.Now, so of the clock of its clients and clusters; negative is
+	// behind. It judges by its clock, and dates its replies and tokens by it; what takes time, as PropagationDelay, takes as long as
+	// before. A change is for the requests to come, and must not meet one that is under way.
+	ClockSkew time.Duration
+
+	// RefuseRegions makes it refuse what comes to the host of a region with AADSTS100007, as Entra does but for managed identities
+	// and some of Microsoft's own services (microsoft/dev-tunnels#443); false serves regions as if the clients were such. A change
+	// is for the requests to come, and must not meet one that is under way.
+	RefuseRegions bool
 
 	mu       sync.Mutex
 	requests []Request
@@ -119,7 +133,7 @@ func (s *Server) answer(r *http.Request) (*response, error) {
 	if err := script.hold(r.Context()); err != nil {
 		return nil, err
 	}
-	c.now = time.Now()
+	c.now = time.Now().Add(s.ClockSkew)
 	if script.Status != 0 {
 		return script.response(c), nil
 	}

@@ -79,6 +79,8 @@ func checkScopeGiven(c *call) *refusal {
 
 func checkAssertionGiven(c *call) *refusal {
 	switch {
+	case c.Assertion == "" && c.Form.Get("client_secret") != "":
+		return &refusal{code: 7000215} // no application here has a secret
 	case !c.Form.Has("client_assertion"):
 		return &refusal{code: 7000218}
 	case c.Assertion == "":

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// directory holds what is registered: by tenant, then by client, both in lower case.
-type directory map[string]map[string]*identity
+// directory holds what is registered, by tenant in lower case.
+type directory map[string]*tenant
 
 // Trust registers a federated credential, and its tenant and application with it. From the first call on the server is
 // strict: it serves no tenant and no client but those registered, and takes an assertion only if Entra would, as described
@@ -113,20 +113,25 @@ func (s *Server) SetDisabled(tenantID, clientID string, disabled bool) error {
 
 // find returns nil for what is not registered. The caller holds the lock.
 func (s *Server) find(tenantID, clientID string) *identity {
-	return s.directory[strings.ToLower(tenantID)][strings.ToLower(clientID)]
+	if t := s.directory[strings.ToLower(tenantID)]; t != nil {
+		return t.identities[strings.ToLower(clientID)]
+	}
+	return nil
 }
 
 // register adds an identity. The caller holds the lock.
 func (s *Server) register(tenantID, clientID string) *identity {
-	tenant, client := strings.ToLower(tenantID), strings.ToLower(clientID)
 	if s.directory == nil {
 		s.directory = directory{}
 	}
-	if s.directory[tenant] == nil {
-		s.directory[tenant] = map[string]*identity{}
+	t := s.directory[strings.ToLower(tenantID)]
+	if t == nil {
+		t = &tenant{identities: map[string]*identity{}}
+		s.directory[strings.ToLower(tenantID)] = t
 	}
-	s.directory[tenant][client] = &identity{}
-	return s.directory[tenant][client]
+	who := &identity{}
+	t.identities[strings.ToLower(clientID)] = who
+	return who
 }
 
 // strict reports whether anything has been registered.
@@ -136,21 +141,25 @@ func (s *Server) strict() bool {
 	return s.directory != nil
 }
 
-// lookUp returns the identity that a request names, as it is now.
-func (s *Server) lookUp(c *call) (identity, *refusal) {
+// lookUp returns the identity that a request names and its tenant's policy, as they are now.
+func (s *Server) lookUp(c *call) (identity, Policy, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if no := s.unknownTenant(c.TenantID); no != nil {
-		return identity{}, no
+		return identity{}, Policy{}, no
+	}
+	home := s.directory[strings.ToLower(c.TenantID)]
+	if no := home.elsewhere(c.Host); no != nil {
+		return identity{}, Policy{}, no
 	}
 	who := s.find(c.TenantID, c.ClientID)
 	switch {
 	case who == nil:
-		return identity{}, &refusal{code: 700016}
+		return identity{}, Policy{}, &refusal{code: 700016}
 	case who.disabled:
-		return identity{}, &refusal{code: 7000112}
+		return identity{}, Policy{}, &refusal{code: 7000112}
 	}
-	return identity{credentials: slices.Clone(who.credentials)}, nil
+	return identity{credentials: slices.Clone(who.credentials)}, home.policy, nil
 }
 
 // unknownTenant refuses a tenant that is not registered. The caller holds the lock.

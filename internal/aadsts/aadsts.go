@@ -20,21 +20,25 @@ type Entry struct {
 type Field string
 
 const (
-	Credential Field = "federated credential"
-	Issuer     Field = "issuer"
-	Subject    Field = "subject"
-	Audience   Field = "audience"
-	Lifetime   Field = "lifetime"
-	Token      Field = "federated token"
-	SigningKey Field = "key"
-	ClientID   Field = "client ID"
-	Tenant     Field = "tenant"
-	Scope      Field = "scope"
-	Authority  Field = "authority"
-	Region     Field = "region"
-	Policy     Field = "policy"
-	Request    Field = "request"
-	Service    Field = "Entra ID"
+	Credential     Field = "federated credential" // one of its fields, or that there is none
+	Subject        Field = "subject"              // that is registered
+	ServiceAccount Field = "service account"      // that the pod runs as
+	Audience       Field = "audience"             // of the federated token
+	Lifetime       Field = "lifetime"             // of the federated token
+	Token          Field = "federated token"      // altogether, or what renews it
+	Issuer         Field = "issuer"               // as Entra ID reaches it
+	SigningKey     Field = "key"
+	Clock          Field = "clock"
+	ClientID       Field = "client ID"
+	Application    Field = "app"
+	Tenant         Field = "tenant"
+	Scope          Field = "scope"
+	Authority      Field = "authority"
+	Binding        Field = "identity binding" // switched on or off
+	Region         Field = "region"
+	Policy         Field = "policy"
+	Request        Field = "request"
+	Service        Field = "Entra ID"
 )
 
 // Passes tells how a refusal may pass by itself.

@@ -3,7 +3,7 @@ package aadsts
 // What several codes have in common.
 const (
 	newOne = "; a new one counts after some minutes"
-	update = "az identity federated-credential update"
+	update = "az identity (or az ad app) federated-credential update"
 
 	overloaded    = "Entra ID, or a part of it, is overloaded or down; nothing is wrong here"
 	wait          = "wait, it is tried again; the state of Entra ID is at https://azure.status.microsoft"
@@ -28,21 +28,21 @@ var catalogue = []Entry{
 		Code: 70021, Field: Credential, Passes: Propagation,
 		Means: "no federated credential matches the token",
 		Cause: "no federated credential of the identity has exactly this issuer {slash}, subject and audience",
-		Fix:   "register the issuer {issuer}, compare the others (az identity federated-credential list)" + newOne,
+		Fix:   "register the issuer {issuer}, compare the others (az identity (or az ad app) federated-credential list)" + newOne,
 	},
 	{
-		Code: 700211, Field: Issuer, Passes: Propagation,
+		Code: 700211, Field: Credential, Passes: Propagation,
 		Means: "no federated credential has the token's issuer",
 		Cause: "no federated credential of the identity has exactly this issuer {slash}",
 		Fix:   "register the issuer {issuer} (" + update + " --issuer; issuer in Bicep, Terraform)" + newOne,
 	},
 	{
-		Code: 700212, Field: Audience,
+		Code: 700212, Field: Credential,
 		Means: "the federated credential has another audience",
 		Cause: otherAudience, Fix: mendAudience,
 	},
 	{
-		Code: 7002121, Field: Audience,
+		Code: 7002121, Field: Credential,
 		Means: "the federated credential has another audience",
 		Cause: otherAudience, Fix: mendAudience,
 	},
@@ -74,7 +74,7 @@ var catalogue = []Entry{
 		Code: 70025, Field: Credential, Passes: Propagation,
 		Means: "the identity has no federated credential at all",
 		Cause: "the identity has no federated credential" + newOne,
-		Fix:   "az identity federated-credential create --issuer {issuer} --subject {subject}, or set another client ID",
+		Fix:   "make one with issuer {issuer} and subject {subject}: az identity (or az ad app) federated-credential create; or set another client ID",
 	},
 
 	// The federated token.
@@ -170,13 +170,13 @@ var catalogue = []Entry{
 		Fix:   "set AZURE_TENANT_ID (or Options.TenantID) to what az account show --query tenantId prints",
 	},
 	{
-		Code: 7000112, Field: ClientID,
+		Code: 7000112, Field: Application,
 		Means: "the application is disabled",
 		Cause: "the application with client ID {client} is disabled in tenant {tenant}",
 		Fix:   "enable it: portal, Enterprise applications, Properties, Enabled for users to sign in; or az ad sp update --set accountEnabled=true",
 	},
 	{
-		Code: 70052, Field: ClientID,
+		Code: 70052, Field: Application,
 		Means: "the identity is of a kind that cannot do this",
 		Cause: "client ID {client} is a multi-tenant app, which takes no token of Entra ID's own",
 		Fix:   "use a managed identity or a single-tenant app",
@@ -255,8 +255,8 @@ var catalogue = []Entry{
 		Cause: "a field of the request did not reach Entra ID",
 		Fix:   "look at what changes the request on its way: a proxy, a policy of ClientOptions",
 	},
-	{Code: 7000216, Field: Token, Passes: Reread, Means: "the request has no assertion", Cause: lost, Fix: keepBody},
-	{Code: 7000218, Field: Token, Means: "the request has no assertion", Cause: lost, Fix: keepBody},
+	{Code: 7000216, Field: Request, Passes: Reread, Means: "the request has no assertion", Cause: lost, Fix: keepBody},
+	{Code: 7000218, Field: Request, Means: "the request has no assertion", Cause: lost, Fix: keepBody},
 	{
 		Code: 9002313, Field: Request,
 		Means: "the request is malformed",
@@ -281,7 +281,7 @@ var catalogue = []Entry{
 	{Code: 90024, Field: Service, Passes: Overload, Means: "a budget of requests was exceeded", Cause: overloaded, Fix: wait},
 	{Code: 90033, Field: Service, Passes: Overload, Means: "a service behind Entra ID is unavailable", Cause: overloaded, Fix: wait},
 	{
-		Code: 90055, Field: Tenant, Passes: Overload,
+		Code: 90055, Field: Service, Passes: Overload,
 		Means: "the tenant is throttled",
 		Cause: "the tenant {tenant} sends Entra ID too many requests, from here or elsewhere",
 		Fix:   "wait, it is tried again; make one Credential per identity and share it",

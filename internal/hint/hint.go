@@ -3,6 +3,7 @@
 package hint
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/entrafed/entrafed/exchange"
 	"github.com/entrafed/entrafed/internal/aadsts"
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
@@ -29,11 +31,23 @@ func (h Hint) String() string {
 	return "likely cause: " + h.Cause + "; fix: " + h.Fix
 }
 
+// Of returns the hint that an error of package credential holds; the zero value if it holds none.
+func Of(err error) Hint {
+	if with, ok := errors.AsType[interface {
+		error
+		Hint() Hint
+	}](err); ok {
+		return with.Hint()
+	}
+	return Hint{}
+}
+
 // Settings are what the request was made of, the federated token aside.
 type Settings struct {
 	ClientID, TenantID, Scope string
 	Host                      string // that was asked: the authority's, or the token proxy's
 	Binding                   bool   // it is the token proxy of an identity binding
+	BindingOffered            bool   // the environment names such a proxy
 	Source                    string // of the federated token, as messages name it; one line
 	FromFile                  bool   // the source is a file
 	Now                       time.Time
@@ -46,16 +60,15 @@ func For(refusal *exchange.Error, token *tokenfile.Token, s Settings) Hint {
 	if token != nil {
 		f.token = *token
 	}
-	var entry aadsts.Entry
 	for _, f.code = range refusal.EntraCodes {
 		var known bool
-		if entry, known = aadsts.Of(f.code); known {
+		if f.entry, known = aadsts.Of(f.code); known {
 			break
 		}
 	}
-	h := Hint{Field: entry.Field, Means: entry.Means, Cause: entry.Cause, Fix: entry.Fix}
+	h := Hint{Field: f.entry.Field, Means: f.entry.Means, Cause: f.entry.Cause, Fix: f.entry.Fix}
 	for _, r := range rules {
-		if slices.Contains(r.codes, f.code) && r.applies(f) {
+		if (r.codes == nil || slices.Contains(r.codes, f.code)) && r.applies(f) {
 			h.Field, h.Cause, h.Fix = r.field, r.cause, r.fix
 			break
 		}
@@ -78,6 +91,7 @@ type facts struct {
 	Settings
 	refusal    *exchange.Error
 	code       int // AADSTS, the first that is known; 0 for none
+	entry      aadsts.Entry
 	token      tokenfile.Token
 	unreadable bool
 }
@@ -106,8 +120,8 @@ func (f *facts) fill(h Hint, show func(string) string) Hint {
 	return h
 }
 
-// quote cuts what makes a hint too long anyway: a claim may have a megabyte.
-func quote(s string) string { return strconv.Quote(s[:min(len(s), mostBytes)]) }
+// quote cuts what makes a hint too long anyway: a claim may have a megabyte. A setting may be a token by mistake.
+func quote(s string) string { return strconv.Quote(redact.New("").Clean(s[:min(len(s), mostBytes)])) }
 
 func amount(d time.Duration) string { return d.Abs().Truncate(time.Second).String() }
 

@@ -1,6 +1,7 @@
 package hint
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -17,9 +18,12 @@ const bindingAudience = "api://AKSIdentityBinding"
 func ForTokenProxy(t tokenfile.Token) bool { return slices.Contains(t.Audience, bindingAudience) }
 
 // ForAPIServer tells whether the token is the one that every pod has, for Kubernetes itself: without --api-audiences its audience
-// is the cluster's issuer.
+// is the cluster's issuer. One that is for Entra ID too is not.
 func ForAPIServer(t tokenfile.Token) bool {
-	return t.Issuer != "" && slices.Contains(t.Audience, t.Issuer) || slices.ContainsFunc(t.Audience, func(audience string) bool { return strings.HasPrefix(audience, "https://kubernetes.default.svc") })
+	forEntra := slices.ContainsFunc(clouds, func(c cloud) bool { return slices.Contains(t.Audience, c.audience) })
+	return !forEntra && slices.ContainsFunc(t.Audience, func(audience string) bool {
+		return audience != "" && audience == t.Issuer || strings.HasPrefix(audience, "https://kubernetes.default.svc")
+	})
 }
 
 // FromEntra tells whether Entra ID issued the token.
@@ -37,6 +41,7 @@ var entraHosts = []string{
 // cloud is one of Azure's.
 type cloud struct {
 	name, authority, audience string
+	management                string   // host of Azure Resource Manager
 	hosts                     []string // of authorities
 	resources                 []string // hosts that are no other cloud's, and what ends in them
 }
@@ -44,17 +49,17 @@ type cloud struct {
 // clouds have the audiences that Microsoft's page on managed identities as federated credentials lists.
 var clouds = []cloud{
 	{
-		"the public cloud", "https://login.microsoftonline.com", "api://AzureADTokenExchange",
+		"the public cloud", "https://login.microsoftonline.com", "api://AzureADTokenExchange", "management.azure.com",
 		[]string{"login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net"},
 		[]string{"vault.azure.net", "management.azure.com", "core.windows.net", "database.windows.net", "graph.microsoft.com"},
 	},
 	{
-		"Azure Government", "https://login.microsoftonline.us", "api://AzureADTokenExchangeUSGov",
+		"Azure Government", "https://login.microsoftonline.us", "api://AzureADTokenExchangeUSGov", "management.usgovcloudapi.net",
 		[]string{"login.microsoftonline.us", "login.usgovcloudapi.net"},
 		[]string{"usgovcloudapi.net", "azure.us", "graph.microsoft.us"},
 	},
 	{
-		"Azure China", "https://login.partner.microsoftonline.cn", "api://AzureADTokenExchangeChina",
+		"Azure China", "https://login.partner.microsoftonline.cn", "api://AzureADTokenExchangeChina", "management.chinacloudapi.cn",
 		[]string{"login.partner.microsoftonline.cn", "login.chinacloudapi.cn"},
 		[]string{"chinacloudapi.cn", "azure.cn"},
 	},
@@ -62,6 +67,7 @@ var clouds = []cloud{
 
 // cloudOfHost knows regional authorities too: westeurope.login.microsoft.com.
 func cloudOfHost(host string) cloud {
+	host = hostOf("https://" + host) // without a port
 	for _, c := range clouds {
 		if slices.ContainsFunc(c.hosts, func(known string) bool { return strings.HasSuffix("."+host, "."+known) }) {
 			return c
@@ -69,6 +75,14 @@ func cloudOfHost(host string) cloud {
 	}
 	return cloud{}
 }
+
+// ManagementScope is the scope that every tenant of the authority's cloud has: Azure Resource Manager's.
+func ManagementScope(authority string) string {
+	return "https://" + cmp.Or(cloudOfHost(authority).management, clouds[0].management) + defaultSuffix
+}
+
+// KnownAuthority tells whether the host is one of Entra ID's.
+func KnownAuthority(host string) bool { return cloudOfHost(host).name != "" }
 
 func hostOf(rawURL string) string {
 	u, err := url.Parse(rawURL)
