@@ -1,0 +1,4 @@
+package diagnose
+
+// HasMountPoint is for tests: what is mounted is the system's.
+var HasMountPoint = hasMountPoint

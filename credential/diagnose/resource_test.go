@@ -1,0 +1,83 @@
+package diagnose_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/credential/diagnose"
+)
+
+func TestResourceSaysWhetherTheTokenServes(t *testing.T) {
+	for name, row := range map[string]struct {
+		reply *http.Response
+		want  diagnose.Mark
+		words string
+	}{
+		"data":         {reply(200, `{"value":"my data"}`), diagnose.Fine, "HTTP 200 OK"},
+		"nothing":      {reply(204, ""), diagnose.Fine, "HTTP 204"},
+		"refused":      {reply(401, "", "WWW-Authenticate", `Bearer error="invalid_token", error_description="wrong audience"`), diagnose.Failure, "wrong audience"},
+		"no role":      {reply(403, `{"error":{"code":"Forbidden","message":"no role"}}`), diagnose.Failure, "az role assignment create --assignee-object-id "},
+		"wrong path":   {reply(404, "gone"), diagnose.Warning, "check the URL"},
+		"redirect":     {reply(307, "", "Location", "https://elsewhere.example"), diagnose.Failure, `redirects to "https://elsewhere.example", which is not followed`},
+		"overloaded":   {reply(429, "slow down"), diagnose.Failure, "overloaded or down"},
+		"binary reply": {reply(403, "\xff\xfe\x00"), diagnose.Failure, "HTTP 403"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPod(t)
+			over(p, func(r *http.Request) *http.Response {
+				if strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+					return row.reply
+				}
+				return nil
+			})
+			r := run(t, p)
+			l := link(t, r, diagnose.Resource)
+			require.Equal(t, row.want, l.Mark, r)
+			require.Contains(t, fmt.Sprint(l.Facts, l.Findings), row.words)
+			require.NotContains(t, r.String(), "my data")
+		})
+	}
+}
+
+// The resource echoes the token that it got; a report that goes to a ticket must not.
+func TestEchoedAccessTokenIsNotShown(t *testing.T) {
+	p := newPod(t)
+	var signature string
+	over(p, func(r *http.Request) *http.Response {
+		if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+			signature = token[strings.LastIndex(token, ".")+1:][:40]
+			return reply(401, "you sent "+token+" and "+signature, "WWW-Authenticate", "Bearer "+signature)
+		}
+		return nil
+	})
+	for form, text := range texts(t, run(t, p)) {
+		require.NotContains(t, text, signature, form)
+		require.Contains(t, text, "[redacted]", form)
+	}
+}
+
+func TestTokenGoesToNoResourceWithoutTLS(t *testing.T) {
+	for _, url := range []string{"http://orders.vault.azure.net/secrets", "orders.vault.azure.net", "https://u@orders.vault.azure.net", ":"} {
+		p := newPod(t)
+		p.Resource = url
+		over(p, func(r *http.Request) *http.Response {
+			require.Empty(t, r.Header.Get("Authorization"))
+			return nil
+		})
+		r := run(t, p)
+		require.Equal(t, diagnose.Misconfigured, r.Verdict)
+		require.Equal(t, diagnose.Failure, link(t, r, diagnose.Resource).Mark)
+	}
+}
+
+func TestResourceIsOptional(t *testing.T) {
+	p := newPod(t)
+	p.Resource = ""
+	r := run(t, p)
+	require.Equal(t, diagnose.OK, r.Verdict)
+	require.Equal(t, diagnose.AccessToken, r.Links[len(r.Links)-1].Name)
+}
