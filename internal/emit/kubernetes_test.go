@@ -1,0 +1,50 @@
+package emit_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/entrafed/entrafed/internal/emit"
+)
+
+// Each value is one quoted scalar on its line, in the manifest and in the patch. What YAML's own parser makes of the whole is
+// checked in internal/e2e/emit.
+func TestKubernetes(t *testing.T) {
+	for name, wl := range workloads() {
+		if wl.ServiceAccount == "" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			text := write(t, "kubernetes", wl)
+			read := func(pattern string) string {
+				value, err := strconv.Unquote(theOne(t, text, pattern))
+				require.NoError(t, err)
+				return value
+			}
+			assert.Equal(t, wl.ServiceAccount, read(`  name: (".*")`))
+			assert.Equal(t, wl.Namespace, read(`  namespace: (".*")`))
+			assert.Equal(t, wl.ServiceAccount, read(`#       serviceAccountName: (".*")`))
+			if wl.ClientID == "" {
+				assert.Contains(t, text, `azure.workload.identity/client-id: "REPLACE-WITH-CLIENT-ID"`)
+				assert.NotContains(t, text, "tenant-id")
+				return
+			}
+			assert.Equal(t, wl.ClientID, read(`    azure.workload.identity/client-id: (".*")`))
+			assert.Equal(t, wl.TenantID, read(`    azure.workload.identity/tenant-id: (".*")`))
+		})
+	}
+}
+
+// A reader who does not know the client ID sees where it belongs.
+func TestPlaceholder(t *testing.T) {
+	for _, form := range emit.Forms() {
+		if form == "graph" {
+			continue // the ID is in the URL
+		}
+		assert.Equal(t, 1, strings.Count(write(t, form, usual["unknown client"]), "REPLACE-WITH-CLIENT-ID"), form)
+	}
+}

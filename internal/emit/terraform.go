@@ -1,0 +1,52 @@
+package emit
+
+import (
+	"errors"
+	"strings"
+	"unicode"
+)
+
+// resource_group_name was required before 4.60, user_assigned_identity_id was called parent_id before 4.65, and 5.0 knows
+// neither of the old ones.
+const terraformText = `# The user-assigned managed identity that the workload signs in as, which exists already, and its trust in the workload's
+# federated token. It needs the provider hashicorp/azurerm, 4.65 or later.
+variable "workload_identity_name" {
+  description = %[1]s
+  type        = string
+}
+
+variable "workload_identity_resource_group_name" {
+  type = string
+}
+
+data "azurerm_user_assigned_identity" "workload" {
+  name                = var.workload_identity_name
+  resource_group_name = var.workload_identity_resource_group_name
+}
+
+resource "azurerm_federated_identity_credential" "workload" {
+  name                      = %[2]s
+  user_assigned_identity_id = data.azurerm_user_assigned_identity.workload.id
+  issuer                    = %[3]s
+  subject                   = %[4]s
+  audience                  = [%[5]s]
+}
+`
+
+func terraform(wl Workload) (string, error) {
+	if strings.ContainsFunc(wl.Issuer+wl.Subject+wl.Audience, func(c rune) bool { return !unicode.Is(steady, c) }) {
+		return "", errors.New("this token has characters that could change, because Terraform normalizes Unicode: take another form")
+	}
+	return fill(terraformText, hcl, nameOfIdentity(wl), credentialName(wl), wl.Issuer, wl.Subject, wl.Audience), nil
+}
+
+// steady are characters that Unicode's normalization form C leaves as they are, whatever they stand next to: of Latin,
+// Cyrillic, kana, Han, Hangul syllables and emoji. There are more; an error is better than another subject.
+var steady = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{0x0020, 0x02ff, 1}, {0x0400, 0x0482, 1}, {0x048a, 0x052f, 1}, {0x3041, 0x3096, 1}, {0x30a1, 0x30fa, 1},
+		{0x3400, 0x4dbf, 1}, {0x4e00, 0x9fff, 1}, {0xac00, 0xd7a3, 1},
+	},
+	R32:         []unicode.Range32{{0x1f300, 0x1faff, 1}},
+	LatinOffset: 0,
+}
