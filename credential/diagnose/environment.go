@@ -49,12 +49,12 @@ func (l *Link) setting(variable, option, given string, show func(string) string)
 
 func verbatim(s string) string { return s }
 
-// pathOnly hides a token that was put in the place of the path.
+// pathOnly hides a token that was put in the place of the path, and says so.
 func pathOnly(path string) string {
-	if path == "" {
-		return ""
+	if shown := tokenfile.New(path).String(); strings.HasPrefix(shown, "(") {
+		return shown
 	}
-	return tokenfile.New(path).String()
+	return path
 }
 
 // reject notes each thing that credential.New objects to.

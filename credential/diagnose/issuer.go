@@ -46,7 +46,7 @@ func checkIssuer(ctx context.Context, w *walk, l *Link) {
 		l.warn("the token's signature is not that of the issuer's key of that name", "see what changes the token on its way, and compare kubectl get --raw /openid/v1/jwks with the key set of the issuer")
 		return
 	}
-	l.ok("its documents can be had from here (that they can from the internet, only Entra ID sees), and its key verifies the signature")
+	l.ok("reachable from here, and its key verifies the signature; whether Entra ID reaches it, only the exchange tells")
 }
 
 // discovery has the members of an issuer's document that count here (OpenID Connect Discovery 1.0, section 3).

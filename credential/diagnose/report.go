@@ -30,6 +30,7 @@ const (
 // Name is that of a link.
 type Name string
 
+// The links, in the order of the chain.
 const (
 	Environment         Name = "environment"          // variables and options
 	TokenFile           Name = "token file"           // or what else the federated token comes from
@@ -43,6 +44,7 @@ const (
 // Mark is the state of a link.
 type Mark string
 
+// Marks of links.
 const (
 	Fine       Mark = "ok"
 	Warning    Mark = "warning" // odd, or could not be seen from here; not what a sign-in failed by

@@ -3,7 +3,7 @@ terraform {
   required_providers {
     azurerm = {
       source  = "hashicorp/azurerm"
-      version = "~> 4.0"
+      version = ">= 4.65, < 6.0" # where a federated credential names its identity by user_assigned_identity_id
     }
   }
 }
@@ -42,12 +42,11 @@ resource "azurerm_user_assigned_identity" "orders" {
 }
 
 resource "azurerm_federated_identity_credential" "orders" {
-  name                = "${var.namespace}-${var.service_account}"
-  resource_group_name = var.resource_group_name
-  parent_id           = azurerm_user_assigned_identity.orders.id
-  issuer              = var.issuer
-  subject             = "system:serviceaccount:${var.namespace}:${var.service_account}"
-  audience            = ["api://AzureADTokenExchange"]
+  name                      = "${var.namespace}-${var.service_account}"
+  user_assigned_identity_id = azurerm_user_assigned_identity.orders.id
+  issuer                    = var.issuer
+  subject                   = "system:serviceaccount:${var.namespace}:${var.service_account}"
+  audience                  = ["api://AzureADTokenExchange"]
 }
 
 output "client_id" {
