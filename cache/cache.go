@@ -54,8 +54,8 @@ type Cache[K comparable] struct {
 	options Options
 	origin  time.Time // of the monotonic clock that back-off is measured on
 
-	entries  sync.Map      // K to *entry[K]; written under mu
-	landings atomic.Uint64 // of flights: the clock that recency is told by; it ticks twice for each, hits are in between
+	entries  sync.Map     // K to *entry[K]; written under mu
+	landings atomic.Int64 // of flights: the clock that recency is told by; it ticks twice for each, hits are in between
 
 	onWait func(ctx context.Context, key K) func(flight string, err error)
 
@@ -128,25 +128,28 @@ func (c *Cache[K]) await(ctx context.Context, key K) (azcore.AccessToken, error)
 }
 
 // OnWait makes the cache call begin when a caller starts to wait for a fetch, and the function that begin returns when it
-// stops waiting, with the flight's ID ([FlightOf]) and the error. Hits do not wait. Call it before the first use.
+// stops waiting, with the flight's ID ([FlightOf]) and the error. Hits do not wait. A panic in either is dropped, for it says
+// nothing about the token. Call OnWait before the first use.
 func (c *Cache[K]) OnWait(begin func(ctx context.Context, key K) (end func(flight string, err error))) {
 	c.onWait = begin
 }
 
 // wait waits for f in the sight of OnWait.
-func (c *Cache[K]) wait(ctx context.Context, key K, f *flight) (err error) {
+func (c *Cache[K]) wait(ctx context.Context, key K, f *flight) error {
 	if c.onWait == nil || f.ID == "" {
 		return f.wait(ctx)
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = panicError(p)
-		}
-	}()
-	end := c.onWait(ctx, key)
-	err = f.wait(ctx)
-	end(f.ID, err)
+	var end func(flight string, err error)
+	harmless(func() { end = c.onWait(ctx, key) })
+	err := f.wait(ctx)
+	harmless(func() { end(f.ID, err) })
 	return err
+}
+
+// harmless calls what is only there to be told.
+func harmless(tell func()) {
+	defer func() { _ = recover() }()
+	tell()
 }
 
 // Prefetch starts a fetch for key, and waits for nothing. It does nothing if the key has a valid token, a fetch in flight or

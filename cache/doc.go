@@ -27,8 +27,9 @@
 // # Renewal and invalidation
 //
 // [Cache.Renew] answers a claims challenge: it bypasses the cache, and its token replaces the cached one.
-// [Cache.Invalidate] drops one very token. Fetches are numbered, so that an older one can neither overwrite the answer to
-// a newer challenge nor bring back what was invalidated.
+// [Cache.Invalidate] drops one very token; [Cache.Refused] one that a resource refused, but not with a fetch for each refusal.
+// Fetches are numbered, so that an older one can neither overwrite the answer to a newer challenge nor bring back what was
+// invalidated.
 //
 // All methods are safe for concurrent use. A hit takes no lock and allocates nothing.
 package cache

@@ -20,11 +20,12 @@ type entry[K comparable] struct {
 	key        K
 	token      atomic.Pointer[token] // nil: none
 	quietUntil atomic.Int64          // no background fetch before; monotonic
-	used       atomic.Uint64         // when it landed or was hit last, by the clock of landings
+	used       atomic.Int64          // when it landed or was hit last, by the clock of landings
 
 	flight   *flight            // the refresh in flight
 	renewals map[string]*flight // by claims: challenges in flight or just answered
 	failure  failure
+	refusals refusals
 
 	launched uint64 // number of the newest flight
 	inFlight int    // flights that have not landed, detached ones included

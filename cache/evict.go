@@ -39,7 +39,7 @@ func (q *evictionQueue[K]) rankings() [2]*ranking[K] {
 
 // add puts e in, which must not be in.
 func (q *evictionQueue[K]) add(e *entry[K]) {
-	e.ranks = [2]rank{{score: e.end()}, {score: int64(e.used.Load())}}
+	e.ranks = [2]rank{{score: e.end()}, {score: e.used.Load()}}
 	for _, r := range q.rankings() {
 		heap.Push(r, e)
 	}
@@ -65,7 +65,7 @@ func (q *evictionQueue[K]) next(now time.Time) *entry[K] {
 	// Hits do not move entries, so a score may be out of date, always too low: the first one that is not is the lowest.
 	for {
 		e := q.byUse.entries[0]
-		used := int64(e.used.Load())
+		used := e.used.Load()
 		if e.ranks[1].score == used {
 			return e
 		}

@@ -173,3 +173,46 @@ func TestEndedContextIsToldOfTheLastFailure(t *testing.T) {
 		}
 	})
 }
+
+func TestErrorOfAFetchIsAboutThatFetchHoweverManyFailedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
+			cache.Report(ctx, "posting", nil)
+			<-release
+			return azcore.AccessToken{}, errDown
+		}, nil)
+		for range 100 {
+			_, err := c.Get(t.Context(), "a")
+			require.EqualError(t, err, "the exchange was abandoned after 30s while posting: context deadline exceeded")
+			time.Sleep(time.Minute)
+		}
+		close(release)
+	})
+}
+
+func TestCallerThatGivesUpIsToldHowTheFetchBeforeFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{err: errDown}
+		c := cache.New(o.fetch, nil)
+		_, err := c.Get(t.Context(), "a")
+		require.ErrorIs(t, err, errDown)
+		time.Sleep(2 * time.Second)
+		o.set(10*time.Second, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = c.Get(ctx, "a")
+		require.EqualError(t, err, "context deadline exceeded; the exchange was starting; its last failure: endpoint is down")
+		require.ErrorIs(t, err, errDown)
+		time.Sleep(10 * time.Second)
+	})
+}
+
+func TestCauseOfAnEndedContextIsOneLineWithoutAToken(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.Join(errors.New("shutting down"), errors.New("eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl"))
+	cancel(why)
+	_, err := cache.New((&origin{}).fetch, nil).Get(ctx, "a")
+	require.EqualError(t, err, "context canceled (shutting down [redacted]); the exchange was not started")
+	require.ErrorIs(t, err, why)
+}

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,11 @@ type flight struct {
 	number    uint64 // of its entry's flights
 	challenge bool   // answers a claims challenge
 	failures  int    // which failure in a row this one's would be
+	before    error  // how the key failed last before takeoff; for those who wait, and no part of this one's own failure
 
-	progress atomic.Pointer[progress]
-	done     chan struct{}
+	progress  atomic.Pointer[progress]
+	abandoned atomic.Pointer[func(error)]
+	done      chan struct{}
 
 	// What follows is written before done is closed, and read after.
 
@@ -54,7 +57,7 @@ type flightKey struct{}
 // progress is what a flight says of itself to a caller that stops waiting.
 type progress struct {
 	doing string
-	err   error // how it failed last; nil if it did not
+	err   error // how it failed last itself; nil if it did not
 }
 
 // landed returns a flight that has brought t.
@@ -76,7 +79,7 @@ func (f *flight) wait(ctx context.Context) error {
 		return f.err
 	case <-ctx.Done():
 		p := f.progress.Load()
-		return newWaitError(ctx, p.doing, p.err)
+		return newWaitError(ctx, p.doing, cmp.Or(p.err, f.before))
 	}
 }
 
@@ -92,10 +95,10 @@ func (c *Cache[K]) launch(e *entry[K], claims string, challenge, background bool
 	e.wake()
 	c.idle.remove(e)
 	f := &flight{
-		number: e.launched, challenge: challenge, failures: e.failure.count + 1,
+		number: e.launched, challenge: challenge, failures: e.failure.count + 1, before: e.failure.err,
 		Flight: Flight{ID: guid.New(), Background: background}, done: make(chan struct{}),
 	}
-	f.progress.Store(&progress{doing: "starting", err: e.failure.err})
+	f.progress.Store(&progress{doing: "starting"})
 	go func() { c.land(e, f, c.fly(f, e.key, claims)) }()
 	return f
 }
@@ -124,10 +127,21 @@ func (c *Cache[K]) fly(f *flight, key K, claims string) outcome {
 	case o := <-result:
 		return o
 	case <-time.After(grace):
-		p := f.progress.Load()
-		doing := "abandoned after " + c.options.Timeout.String() + " while " + p.doing
-		return outcome{err: newWaitError(ctx, doing, p.err), pause: Backoff(f.failures)}
+		return outcome{err: f.abandon(ctx, c.options.Timeout), pause: Backoff(f.failures)}
 	}
+}
+
+// abandon returns the error of a flight that ignores its context, and tells whoever asked to be told.
+func (f *flight) abandon(ctx context.Context, timeout time.Duration) error {
+	p := f.progress.Load()
+	err := fmt.Errorf("the exchange was abandoned after %s while %s: %w", timeout, p.doing, ctx.Err())
+	if p.err != nil {
+		err = fmt.Errorf("%w; its last failure: %w", err, p.err)
+	}
+	if told := f.abandoned.Load(); told != nil {
+		go harmless(func() { (*told)(err) }) // on a goroutine of its own: it may hang, too
+	}
+	return err
 }
 
 // run calls what is the user's: the fetch and, on failure, the functions that tell when to try again. Whatever they do ends

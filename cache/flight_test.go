@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,7 +106,7 @@ func TestFetchThatIgnoresItsContextIsAbandoned(t *testing.T) {
 		calls := 0
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
 			if calls++; calls == 1 {
-				cache.Report(ctx, "reading a file that hangs", nil)
+				cache.Report(ctx, "reading a file that hangs", errDown)
 				<-release
 			}
 			return azcore.AccessToken{Token: "second", ExpiresOn: time.Now().Add(time.Hour)}, nil
@@ -113,7 +114,9 @@ func TestFetchThatIgnoresItsContextIsAbandoned(t *testing.T) {
 		start := time.Now()
 		_, err := c.Get(t.Context(), "a")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "abandoned after 30s while reading a file that hangs")
+		require.EqualError(t, err,
+			"the exchange was abandoned after 30s while reading a file that hangs: context deadline exceeded; its last failure: endpoint is down")
+		require.ErrorIs(t, err, errDown)
 		require.InDelta(t, 30, time.Since(start).Seconds(), 0.2)
 		time.Sleep(3 * time.Second)
 		require.Equal(t, "second", get(t, c, "a").Token, "the key is not blocked")
@@ -162,4 +165,53 @@ func TestCallerThatGivesUpIsToldWhatTheFetchWasDoing(t *testing.T) {
 		require.EqualError(t, err, "context deadline exceeded; the exchange was waiting to try again; its last failure: endpoint is down")
 		time.Sleep(cache.DefaultTimeout)
 	})
+}
+
+func TestAbandonedFetchIsToldOfOnceWithItsCallersError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []error
+		release := make(chan struct{})
+		c := cache.New(func(ctx context.Context, key, _ string) (azcore.AccessToken, error) {
+			cache.OnAbandon(ctx, func(err error) {
+				told = append(told, err)
+				panic("in the one that is told")
+			})
+			if key == "hanging" {
+				<-release
+			}
+			return azcore.AccessToken{Token: "t", ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}, nil)
+		get(t, c, "prompt")
+		_, err := c.Get(t.Context(), "hanging")
+		synctest.Wait()
+		require.Equal(t, []error{err}, told)
+		close(release)
+		synctest.Wait()
+		require.Len(t, told, 1, "not again when it returns")
+	})
+}
+
+func TestPanickingOnWaitFailsNoWait(t *testing.T) {
+	for _, panicsAt := range []string{"begin", "end"} {
+		t.Run(panicsAt, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int32
+				o := &origin{delay: time.Second}
+				c := cache.New(o.fetch, nil)
+				told := func(at string) {
+					if calls.Add(1); at == panicsAt {
+						panic("in a tracer")
+					}
+				}
+				c.OnWait(func(context.Context, string) func(string, error) {
+					told("begin")
+					return func(string, error) { told("end") }
+				})
+				go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
+				synctest.Wait()
+				require.Equal(t, "a{x}-1", get(t, c, "a").Token, "which waits for the challenge in flight")
+				require.LessOrEqual(t, calls.Load(), int32(4), "once for each caller")
+			})
+		})
+	}
 }

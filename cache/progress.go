@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // Report tells callers that stop waiting for the fetch that ctx belongs to what it is doing, and how it failed last; with a
@@ -19,6 +21,14 @@ func Report(ctx context.Context, doing string, err error) {
 		err = f.progress.Load().err
 	}
 	f.progress.Store(&progress{doing: doing, err: err})
+}
+
+// OnAbandon makes the cache call told, on a goroutine of its own, if it abandons the fetch that ctx belongs to, with the error
+// that callers get. A panic in told is dropped. Outside a fetch OnAbandon does nothing.
+func OnAbandon(ctx context.Context, told func(error)) {
+	if f, ok := ctx.Value(flightKey{}).(*flight); ok {
+		f.abandoned.Store(&told)
+	}
 }
 
 // waitError is what a caller gets whose context ended before the flight it waited for.
@@ -41,7 +51,7 @@ func (e *waitError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.ended.Error())
 	if e.cause != nil {
-		fmt.Fprintf(&b, " (%s)", e.cause)
+		fmt.Fprintf(&b, " (%s)", redact.New("").Text(e.cause.Error(), redact.MaxText))
 	}
 	b.WriteString("; the exchange was " + e.doing)
 	if e.last != nil {

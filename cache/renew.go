@@ -57,12 +57,30 @@ func (c *Cache[K]) joinRenewal(ctx context.Context, key K, claims string) (*flig
 // Invalidate drops token wherever it is still the cached one; a newer token for the same key stays. A refresh that was under
 // way cannot bring it back. It looks at every key.
 func (c *Cache[K]) Invalidate(token string) {
+	c.invalidate(token, func(*entry[K]) bool { return true })
+}
+
+// Refused is Invalidate for a token that a resource refused, which may refuse every token: what was fetched in the place of a
+// refused token is dropped only after a pause, and cached until then. The pause grows as [Backoff] does, and is a first one again
+// once a minute has passed after it without a refusal.
+func (c *Cache[K]) Refused(token string) {
+	now := c.elapsed(time.Now())
+	c.invalidate(token, func(e *entry[K]) bool { return e.refusals.next(now) })
+}
+
+// invalidate drops token from the keys that it is cached for, where may allows it.
+func (c *Cache[K]) invalidate(token string, may func(*entry[K]) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries.Range(func(_, value any) bool {
 		e := value.(*entry[K])
+		t := e.token.Load()
+		cached := t != nil && t.Token == token
+		if cached && !may(e) {
+			return true
+		}
 		e.forgetRenewals(func(f *flight) bool { return f.token.Token == token })
-		if t := e.token.Load(); t != nil && t.Token == token {
+		if cached {
 			c.idle.remove(e)
 			c.drop(e)
 			e.refreshBarrier, e.invalidated = e.launched, token
@@ -73,6 +91,25 @@ func (c *Cache[K]) Invalidate(token string) {
 		}
 		return true
 	})
+}
+
+// refusals are those of one key's tokens, by resources.
+type refusals struct {
+	count int   // in a row
+	until int64 // no other counts before; monotonic
+}
+
+// next tells whether a refusal now counts as another one.
+func (r *refusals) next(now int64) bool {
+	if now < r.until {
+		return false
+	}
+	if now >= r.until+int64(maxBackoff) {
+		r.count = 0
+	}
+	r.count++
+	r.until = now + int64(Backoff(r.count))
+	return true
 }
 
 // forgetRenewals drops the answered challenges that old is true for.

@@ -231,3 +231,72 @@ func TestInvalidatingTheOldTokenKeepsTheAnswerToAChallenge(t *testing.T) {
 		require.Equal(t, 2, o.count())
 	})
 }
+
+// refusing asks for a token at each interval, and has every one refused. It returns the fetches that this took.
+func refusing(t *testing.T, c *cache.Cache[string], o *origin, requests int, interval time.Duration) int {
+	before := o.count()
+	for range requests {
+		c.Refused(get(t, c, "a").Token)
+		time.Sleep(interval)
+	}
+	return o.count() - before
+}
+
+func TestResourceThatRefusesEveryTokenDoesNotCauseAFetchForEach(t *testing.T) {
+	for _, row := range []struct {
+		name          string
+		requests      int
+		interval      time.Duration
+		fewest, fewer int
+	}{
+		{"at one instant", 1000, 0, 2, 3},
+		{"in the first seconds", 8, time.Second, 3, 5},
+		{"an hour, many a second", 36_000, 100 * time.Millisecond, 5 + 60, 5 + 120},
+		{"an hour, one in ten seconds", 360, 10 * time.Second, 5 + 60, 5 + 120},
+		{"a day, one in a minute", 24 * 60, time.Minute, 24*60 - 1, 24*60 + 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{lifetime: 48 * time.Hour}
+				fetches := refusing(t, cache.New(o.fetch, nil), o, row.requests, row.interval)
+				require.GreaterOrEqual(t, fetches, row.fewest)
+				require.Less(t, fetches, row.fewer)
+			})
+		})
+	}
+}
+
+func TestRefusedTokenIsDroppedAtOnceUnlessItReplacesARefusedOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		c := cache.New(o.fetch, nil)
+		get(t, c, "b")
+		c.Refused(get(t, c, "a").Token)
+		second := get(t, c, "a").Token
+		require.Equal(t, "a-2", second)
+		for range 20 {
+			c.Refused("a-1") // by others that were sent it
+		}
+		c.Refused(second)
+		require.Equal(t, second, get(t, c, "a").Token, "the resource may refuse every token")
+		c.Refused("b-1")
+		require.Equal(t, "b-2", get(t, c, "b").Token, "another key's first")
+
+		c.Invalidate(second)
+		require.Equal(t, "a-3", get(t, c, "a").Token, "who is sure need not wait")
+		time.Sleep(2 * time.Second)
+		c.Refused("a-3")
+		require.Equal(t, "a-4", get(t, c, "a").Token, "after the pause")
+	})
+}
+
+func TestPauseAfterARefusalStartsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		c := cache.New(o.fetch, nil)
+		refusing(t, c, o, 600, time.Second)
+		time.Sleep(2 * time.Minute)
+		get(t, c, "a")
+		require.Equal(t, 2, refusing(t, c, o, 3, 2*time.Second), "a pause of 1 to 2 s again")
+	})
+}

@@ -35,6 +35,14 @@ type key struct {
 	cae    bool
 }
 
+// shown returns a key's tenant, in lower case, and scopes as events and status show them.
+func (c *Credential) shown(k key) (tenant string, scopes []string) {
+	return strings.ToLower(clean(c.tenants.spelling(k.tenant))), strings.Split(clean(k.scopes), " ")
+}
+
+// clean removes from a setting, or from what was asked for, what looks like a token: one may have been given by mistake.
+func clean(s string) string { return redact.New("").Clean(s) }
+
 // New returns a credential made of the options and, where they are empty, the environment. New(nil) is right in a pod that
 // the workload identity webhook set up. It sends nothing and does not read the token file, which may appear later.
 //
@@ -60,7 +68,7 @@ func New(options *Options) (*Credential, error) {
 	c.cache = cache.New(c.fetch, &cache.Options{
 		MaxTokens:  options.MaxTokens,
 		Timeout:    max(exchangeTimeout, options.PropagationTimeout+exchangeTimeout/2),
-		RetryAfter: retryAfter,
+		RetryAfter: pauseAsked,
 	})
 	c.traceWaits(options.TracingProvider)
 	return c, nil
@@ -134,7 +142,7 @@ func (c *Credential) Host() string { return c.client.Host() }
 
 // Format implements [fmt.Formatter] for every verb: the client ID and the tenant, and nothing of what is cached.
 func (c *Credential) Format(s fmt.State, _ rune) {
-	fmt.Fprintf(s, "credential for client ID %q in tenant %q", c.clientID, c.tenants.home.spelling)
+	fmt.Fprintf(s, "credential for client ID %q in tenant %q", clean(c.clientID), clean(c.tenants.home.spelling))
 }
 
 // Invalidate drops token if it is still the cached one, wherever it is cached: the next GetToken gets a new one. A token that

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -402,4 +404,142 @@ func TestNoErrorHoldsTheAssertion(t *testing.T) {
 		}
 	}
 	require.ErrorContains(t, err, "AADSTS50027: bad [redacted] and [redacted]")
+}
+
+func TestExchangeThatTakesTooLongDoesNotReadAsIfTheCallerHadEnded(t *testing.T) {
+	for name, row := range map[string]struct {
+		hang func(*rig)
+		want string
+	}{
+		"endpoint": {
+			func(r *rig) { r.entra.SetReply(&entratest.Reply{Hang: true}) },
+			": no token from login.microsoftonline.com within 30s: exchange: POST https://login.microsoftonline.com/",
+		},
+		"source": {
+			func(r *rig) {
+				r.options.TokenFilePath, r.options.Assertion = "", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+			},
+			": no federated token from Options.Assertion within 30s: Options.Assertion: ",
+		},
+		"source that ignores its context": {
+			func(r *rig) {
+				r.options.TokenFilePath, r.options.Assertion = "", func(context.Context) (string, error) { time.Sleep(time.Minute); return "", nil }
+			},
+			": the exchange was abandoned after 30s while reading Options.Assertion: ",
+		},
+		"source that heeds its context late": {
+			func(r *rig) {
+				r.options.TokenFilePath, r.options.Assertion = "", func(context.Context) (string, error) { time.Sleep(30*time.Second + 1); return "x", nil }
+			},
+			": no federated token from Options.Assertion within 30s: context deadline exceeded",
+		},
+		"reply that does not end": {
+			func(r *rig) {
+				r.options.Transport = transportFunc(func(req *http.Request) (*http.Response, error) {
+					body, end := io.Pipe()
+					context.AfterFunc(req.Context(), func() { end.CloseWithError(req.Context().Err()) })
+					return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body, Request: req}, nil
+				})
+			},
+			": no token from login.microsoftonline.com within 30s: HTTP 200 OK",
+		},
+		"endpoint, after a refusal": {
+			func(r *rig) { r.entra.Enqueue(entratest.Refuse(700213), entratest.Reply{Hang: true}) },
+			"; then: no token from login.microsoftonline.com within 2",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newBareRig(t)
+				row.hang(r)
+				c := r.credential(t)
+				_, err := c.GetToken(context.Background(), scope(vault))
+				require.ErrorContains(t, err, row.want)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				synctest.Wait()
+				require.Contains(t, c.Status()[0].LastError, strings.TrimPrefix(row.want, ": "))
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
+func TestErrorsOfOthersAreOneLineWhereverTheyAreShown(t *testing.T) {
+	forged := errors.New("down\nlevel=ERROR msg=forged")
+	ended, cancel := context.WithCancelCause(context.Background())
+	cancel(forged)
+	for name, row := range map[string]struct {
+		ctx  context.Context
+		bend func(*rig)
+	}{
+		"source": {context.Background(), func(r *rig) {
+			r.options.TokenFilePath, r.options.Assertion = "", func(context.Context) (string, error) { return "", errors.Join(errors.New("both"), forged) }
+		}},
+		"transport": {context.Background(), func(r *rig) { r.entra.SetReply(&entratest.Reply{Err: forged}) }},
+		"policy": {context.Background(), func(r *rig) {
+			r.options.PerCallPolicies = []policy.Policy{policyFunc(func(*policy.Request) (*http.Response, error) { return nil, forged })}
+		}},
+		"cause": {ended, func(*rig) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.options.Retry.MaxRetries = -1
+			events, _ := r.listen()
+			spans := r.traced()
+			row.bend(r)
+			c := r.credential(t)
+			_, err := c.GetToken(row.ctx, scope(vault))
+			require.ErrorIs(t, err, forged)
+			texts := []string{err.Error(), errors.Unwrap(err).Error()}
+			for _, event := range *events {
+				require.ErrorIs(t, event.Err, forged)
+				texts = append(texts, event.Err.Error())
+			}
+			for _, status := range c.Status() {
+				texts = append(texts, status.LastError)
+			}
+			for _, s := range append(spans.named("entrafed.Exchange"), spans.named("entrafed.GetToken")...) {
+				texts = append(texts, s.statusText)
+			}
+			for _, text := range texts {
+				require.Contains(t, text, "down level=ERROR msg=forged")
+			}
+			if row.ctx != ended {
+				require.GreaterOrEqual(t, len(texts), 5)
+			}
+		})
+	}
+}
+
+func TestTokenGivenByMistakeIsShownNowhere(t *testing.T) {
+	const signature = "c2lnbmF0dXJl"
+	mistaken := "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0." + signature
+	for name, row := range map[string]struct {
+		clientID string
+		options  policy.TokenRequestOptions
+	}{
+		"scope":     {clientID, scope(vault, mistaken)},
+		"tenant":    {clientID, policy.TokenRequestOptions{Scopes: []string{vault}, TenantID: mistaken}},
+		"client ID": {"api://" + mistaken, scope(vault)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.options.ClientID = row.clientID
+			r.options.AdditionallyAllowedTenants = []string{"*"}
+			events, log := r.listen()
+			spans := r.traced()
+			r.refusals(500011)
+			c := r.credential(t)
+			_, err := c.GetToken(t.Context(), row.options)
+			require.Error(t, err)
+			for what, text := range map[string]string{
+				"error": err.Error(), "block": fmt.Sprintf("%+v", err), "credential": fmt.Sprint(c), "events": fmt.Sprintf("%+v", *events),
+				"log": log.String(), "status": fmt.Sprintf("%+v", c.Status()),
+				"spans": fmt.Sprint(spans.named("entrafed.GetToken")[0], spans.named("entrafed.Exchange")[0]),
+			} {
+				require.False(t, strings.Contains(strings.ToLower(text), strings.ToLower(signature)), what)
+			}
+			require.Contains(t, fmt.Sprintf("%+v", *events), "[redacted]")
+		})
+	}
 }

@@ -3,6 +3,7 @@ package credential
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +15,7 @@ type ExchangeEvent struct {
 	EnableCAE bool
 
 	Challenge     bool   // it answered a claims challenge
-	Background    bool   // nobody waited for it when it started: a refresh ahead of time, or a prefetch
+	Background    bool   // nobody waited for it when it started, though somebody may since: a refresh ahead of time, or a prefetch
 	CorrelationID string // sent as client-request-id, by which Entra ID's logs find the exchange
 
 	Start    time.Time
@@ -41,26 +42,46 @@ func newEvents(logger *slog.Logger, onExchange func(ExchangeEvent)) events {
 	return events{logger, onExchange}
 }
 
+// story is what is told of one exchange. It ends once: when the exchange returns or is abandoned.
+type story struct {
+	events
+	event    ExchangeEvent // as it began
+	attempts atomic.Int32
+	ended    atomic.Bool // no lock: a hook may hang
+}
+
+// soFar is the event of an exchange that has come to err.
+func (s *story) soFar(err error) ExchangeEvent {
+	event := s.event
+	event.Duration, event.Attempts, event.Err = time.Since(event.Start), int(s.attempts.Load()), err
+	return event
+}
+
 // finished tells of an exchange that succeeded or failed for good.
-func (e events) finished(ctx context.Context, event ExchangeEvent) {
+func (s *story) finished(ctx context.Context, expiresOn time.Time, err error) {
+	if s.ended.Swap(true) {
+		return
+	}
+	event := s.soFar(err)
+	event.ExpiresOn = expiresOn
 	level, message := slog.LevelInfo, "exchange"
 	switch {
 	case event.Err == nil:
-	case retryAfter(event.Err) > 0:
+	case pauseAsked(event.Err) > 0:
 		level, message = slog.LevelWarn, "throttled"
 	case event.Background:
 		level, message = slog.LevelWarn, "background exchange failed"
 	default:
 		level, message = slog.LevelError, "exchange failed"
 	}
-	e.log(ctx, level, message, event, slog.Duration("duration", event.Duration), slog.Int("attempts", event.Attempts))
-	e.onExchange(event)
+	s.log(ctx, level, message, event, slog.Duration("duration", event.Duration), slog.Int("attempts", event.Attempts))
+	s.onExchange(event)
 }
 
 // retrying tells of a refusal that may pass by itself.
-func (e events) retrying(ctx context.Context, event ExchangeEvent, refusal error, pause time.Duration) {
-	event.Err = refusal
-	e.log(ctx, slog.LevelInfo, "retrying a refusal that may pass", event, slog.Duration("pause", pause), slog.Int("attempts", event.Attempts))
+func (s *story) retrying(ctx context.Context, refusal error, pause time.Duration) {
+	event := s.soFar(refusal)
+	s.log(ctx, slog.LevelInfo, "retrying a refusal that may pass", event, slog.Duration("pause", pause), slog.Int("attempts", event.Attempts))
 }
 
 func (e events) log(ctx context.Context, level slog.Level, message string, event ExchangeEvent, more ...slog.Attr) {
@@ -70,7 +91,7 @@ func (e events) log(ctx context.Context, level slog.Level, message string, event
 		slog.Any("scopes", event.Scopes),
 		slog.String("correlation_id", event.CorrelationID),
 	}, more...)
-	if pause := retryAfter(event.Err); pause > 0 {
+	if pause := pauseAsked(event.Err); pause > 0 {
 		attrs = append(attrs, slog.Duration("retry_after", pause))
 	}
 	if event.Err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -229,4 +230,71 @@ func TestExchangeThatPanicsIsToldOfToo(t *testing.T) {
 	require.Len(t, *events, 1)
 	require.ErrorContains(t, (*events)[0].Err, "panicked")
 	require.Equal(t, []string{"ERROR entrafed: exchange failed"}, lines(t, log))
+}
+
+func TestAbandonedExchangeIsToldOfOnceAndInTime(t *testing.T) {
+	for name, row := range map[string]struct {
+		ignoring func(r *rig, release <-chan struct{})
+		want     string
+		attempts int
+	}{
+		"source": {func(r *rig, release <-chan struct{}) {
+			token := r.file.Token()
+			r.options.TokenFilePath, r.options.Assertion = "", func(context.Context) (string, error) { <-release; return token, nil }
+		}, "abandoned after 30s while reading Options.Assertion", 0},
+		"transport": {func(r *rig, release <-chan struct{}) {
+			r.options.Transport = transportFunc(func(req *http.Request) (*http.Response, error) { <-release; return r.entra.Do(req) })
+		}, "abandoned after 30s while waiting for a reply from login.microsoftonline.com", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newBareRig(t)
+				events, log := r.listen()
+				release := make(chan struct{})
+				row.ignoring(r, release)
+				_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+				require.ErrorContains(t, err, row.want)
+				synctest.Wait()
+				told := func() {
+					require.Len(t, *events, 1)
+					event := (*events)[0]
+					require.ErrorContains(t, event.Err, row.want)
+					require.InDelta(t, 30, event.Duration.Seconds(), 0.2)
+					require.Equal(t, row.attempts, event.Attempts)
+					require.Equal(t, []string{"ERROR entrafed: exchange failed"}, lines(t, log))
+				}
+				told()
+				close(release)
+				synctest.Wait()
+				told() // and of what it brings at last, nothing
+			})
+		})
+	}
+}
+
+func TestPanickingHookOfAnAbandonedExchangeFailsNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.options.TokenFilePath, r.options.Assertion = "", func(context.Context) (string, error) { time.Sleep(time.Minute); return "", nil }
+		r.options.OnExchange = func(credential.ExchangeEvent) { panic("in a hook") }
+		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+		require.ErrorContains(t, err, "abandoned")
+		time.Sleep(time.Minute)
+	})
+}
+
+func TestBackgroundTellsThatNobodyWaitedAtFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		events, log := r.listen()
+		r.entra.SetDelay(time.Second)
+		r.refusals(700016)
+		c := r.credential(t)
+		require.NoError(t, c.Prefetch(scope(vault)))
+		_, err := c.GetToken(t.Context(), scope(vault)) // joins it
+		require.Error(t, err)
+		require.Len(t, *events, 1)
+		require.True(t, (*events)[0].Background)
+		require.Equal(t, []string{"WARN entrafed: background exchange failed"}, lines(t, log))
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
@@ -50,7 +51,8 @@ type Options struct {
 
 	// Assertion returns the federated token, instead of the file. It is called anew for each exchange, so it need not
 	// cache, from several goroutines at once. Its context ends with the exchange's time. White space around the token is
-	// ignored. Its errors are wrapped, and appear in GetToken's.
+	// ignored. Its errors are wrapped, and appear in GetToken's: on one line, at most 2 KiB of them, and without what looks like
+	// a token. [errors.As] finds what they lead to, unless they held one; [errors.Is] finds it even so.
 	Assertion func(context.Context) (string, error)
 
 	// AdditionallyAllowedTenants are tenants other than TenantID that GetToken may be asked for. "*" allows any.
@@ -69,12 +71,12 @@ type Options struct {
 	// MaxTokens bounds the access tokens held. Default: 131,072.
 	MaxTokens int
 
-	// Logger is told of exchanges (info), failed ones (error, or warning when nobody waited), throttling (warning) and retries of
-	// refusals that may pass (info). Nil: silent.
+	// Logger is told of exchanges (info), failed ones (error, or warning if nobody waited when the exchange began), throttling
+	// (warning) and retries of refusals that may pass (info). Nil: silent.
 	Logger *slog.Logger
 
-	// OnExchange is called once for each finished exchange, from the exchange's goroutine: callers that wait for the token wait
-	// for it, so it must be quick. It must be safe for concurrent use. A panic in it fails the exchange.
+	// OnExchange is called once for each exchange: when it finishes or, if it ignores its context, when it is given up. Callers that
+	// wait for the token wait for it, so it must be quick, and safe for concurrent use. A panic in it fails the exchange.
 	OnExchange func(ExchangeEvent)
 }
 
@@ -102,8 +104,11 @@ func resolve(o *Options) (settings, error) {
 	if len(errs) > 0 && env(envClientID) == "" && env(envTenantID) == "" && env(envTokenFile) == "" {
 		errs.add(errNotInjected)
 	}
-	if strings.HasPrefix(strings.ToLower(s.clientID), "/subscriptions/") {
+	switch {
+	case strings.HasPrefix(strings.ToLower(s.clientID), "/subscriptions/"):
 		errs.addf("%s (or Options.ClientID) is an ARM resource ID, %q: set the client ID of that identity, a GUID: az identity show --ids %[2]s --query clientId", envClientID, s.clientID)
+	case redact.New("").Clean(s.clientID) != s.clientID && !strings.Contains(s.clientID, "://"): // an application ID URI is no token
+		errs.addf("%s (or Options.ClientID) looks like a token: set the client ID, a GUID", envClientID)
 	}
 	if tenantID != "" && !exchange.ValidTenantID(tenantID) {
 		errs.addf("%s (or Options.TenantID) is %q: a tenant is a GUID or a domain name", envTenantID, tenantID)

@@ -2,6 +2,10 @@ package credential_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -141,6 +145,142 @@ func TestMalformedSettingsAreNamed(t *testing.T) {
 				require.ErrorContains(t, err, want)
 			}
 			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// Values change places, and then one of these is the federated token. No error names more of it than where it is.
+func TestTokenInThePlaceOfASettingIsNotShown(t *testing.T) {
+	for name, row := range map[string]struct {
+		set  func(t *testing.T, o *credential.Options, token string)
+		want string
+	}{
+		"client ID": {
+			func(_ *testing.T, o *credential.Options, token string) { o.ClientID = token },
+			"AZURE_CLIENT_ID (or Options.ClientID) looks like a token",
+		},
+		"client ID, in quotes": {
+			func(_ *testing.T, o *credential.Options, token string) { o.ClientID = `"` + token + `"` },
+			"AZURE_CLIENT_ID (or Options.ClientID) looks like a token",
+		},
+		"client ID of the environment": {
+			func(t *testing.T, o *credential.Options, token string) {
+				o.ClientID = ""
+				t.Setenv("AZURE_CLIENT_ID", token)
+			},
+			"AZURE_CLIENT_ID (or Options.ClientID) looks like a token",
+		},
+		"part of a resource ID": {
+			func(_ *testing.T, o *credential.Options, token string) { o.ClientID = "/subscriptions/" + token },
+			`is an ARM resource ID, "[redacted]": set the client ID of that identity, a GUID: az identity show --ids [redacted] --query clientId`,
+		},
+		"tenant": {
+			func(_ *testing.T, o *credential.Options, token string) { o.TenantID = token },
+			`AZURE_TENANT_ID (or Options.TenantID) is "[redacted]"`,
+		},
+		"tenant, with the characters of a domain name": {
+			func(_ *testing.T, o *credential.Options, token string) {
+				o.TenantID = strings.ReplaceAll(token, "_", "-")
+			},
+			`AZURE_TENANT_ID (or Options.TenantID) is "[redacted]"`,
+		},
+		"tenant of the environment": {
+			func(t *testing.T, o *credential.Options, token string) {
+				o.TenantID = ""
+				t.Setenv("AZURE_TENANT_ID", token)
+			},
+			`AZURE_TENANT_ID (or Options.TenantID) is "[redacted]"`,
+		},
+		"allowed tenant": {
+			func(_ *testing.T, o *credential.Options, token string) {
+				o.AdditionallyAllowedTenants = []string{"*", token}
+			},
+			`Options.AdditionallyAllowedTenants[1] is "[redacted]"`,
+		},
+		"cloud": {
+			func(_ *testing.T, o *credential.Options, token string) { o.Cloud.ActiveDirectoryAuthorityHost = token },
+			`Options.Cloud: authority "[redacted]" is not`,
+		},
+		"authority": {
+			func(t *testing.T, _ *credential.Options, token string) { t.Setenv("AZURE_AUTHORITY_HOST", token) },
+			`AZURE_AUTHORITY_HOST: authority "[redacted]" is not`,
+		},
+		"region": {
+			func(t *testing.T, _ *credential.Options, token string) {
+				t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", token)
+			},
+			`AZURE_REGIONAL_AUTHORITY_NAME: region "[redacted]" is not`,
+		},
+		"token proxy": {
+			func(t *testing.T, o *credential.Options, token string) {
+				o.EnableAzureProxy, o.Transport = true, nil
+				t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", token)
+			},
+			`AZURE_KUBERNETES_TOKEN_PROXY: token proxy "[redacted]" is not`,
+		},
+		"CA file": {
+			func(t *testing.T, o *credential.Options, token string) {
+				o.EnableAzureProxy, o.Transport = true, nil
+				t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", "https://proxy.example")
+				t.Setenv("AZURE_KUBERNETES_CA_FILE", token)
+			},
+			`AZURE_KUBERNETES_CA_FILE: CA file "[redacted]"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			token := r.file.Token()
+			row.set(t, &r.options, token)
+			_, err := credential.New(&r.options)
+			require.ErrorContains(t, err, row.want)
+			for text := range strings.SplitSeq(token, ".") {
+				require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), text[:20])
+			}
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// An application ID URI may have letters in it that a token begins with, and Entra ID is the judge of it.
+func TestClientIDThatIsAURIIsNotTakenForAToken(t *testing.T) {
+	r := newRig(t)
+	r.options.ClientID = "api://contoso.example/SurveyJobs-of-the-whole-company"
+	get(t, r.credential(t), scope(vault))
+	require.Equal(t, r.options.ClientID, r.entra.Requests()[0].ClientID)
+}
+
+// thrown is an error of a user's source, of a type of its own.
+type thrown struct{ text string }
+
+func (e *thrown) Error() string { return e.text }
+
+func TestErrorsOfTheAssertionAreWrapped(t *testing.T) {
+	token := newRig(t).file.Token()
+	for name, row := range map[string]struct {
+		text, want string
+		found      bool
+	}{
+		"short":                    {"the vault is sealed", "Options.Assertion: the vault is sealed", true},
+		"of two lines":             {"sealed\nlevel=ERROR msg=forged", "Options.Assertion: sealed level=ERROR msg=forged", true},
+		"long":                     {strings.Repeat("sealed ", 1000), "Options.Assertion: sealed sealed", true},
+		"with a token":             {"cannot parse " + token, "Options.Assertion: cannot parse [redacted]", false},
+		"with a token, far behind": {strings.Repeat("sealed ", 1000) + token, "Options.Assertion: sealed sealed", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			cause := &thrown{row.text}
+			r.options.TokenFilePath = ""
+			r.options.Assertion = func(context.Context) (string, error) { return "", errors.Join(cause, fs.ErrNotExist) }
+			_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+			require.ErrorContains(t, err, row.want)
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			found, ok := errors.AsType[*thrown](err)
+			require.Equal(t, row.found, ok)
+			require.True(t, !ok || found == cause)
+			require.NotContains(t, err.Error(), "\n")
+			require.NotContains(t, err.Error(), token[:20])
+			require.Less(t, len(err.Error()), 2500)
+			require.Empty(t, r.entra.Requests())
 		})
 	}
 }

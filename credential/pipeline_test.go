@@ -525,3 +525,30 @@ func TestRequestOverHTTPGetsNoToken(t *testing.T) {
 	require.Zero(t, c.calls.Load())
 	require.Empty(t, service.took())
 }
+
+func TestResourceThatAnswersEveryRequestWith401CausesFewExchanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		c := r.credential(t)
+		refusing := transportFunc(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		})
+		var clients []sdkClient
+		for range 20 {
+			clients = append(clients, newSDKClient(c, "https://vault.example", refusing, c.InvalidateOn401()))
+		}
+		for range 5 {
+			for _, client := range clients {
+				client.wants(t, http.StatusUnauthorized)
+			}
+		}
+		require.Len(t, r.entra.Requests(), 2, "the first token, and one in its place")
+		time.Sleep(2 * time.Second)
+		for range 5 {
+			for _, client := range clients {
+				client.wants(t, http.StatusUnauthorized)
+			}
+		}
+		require.Len(t, r.entra.Requests(), 3, "one more after a pause")
+	})
+}

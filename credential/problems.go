@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // errNotInjected says what it means that the environment has nothing of a workload identity.
@@ -11,10 +13,10 @@ var errNotInjected = fmt.Errorf(`%w: neither %s nor %s nor %s is set; in a pod, 
 	`the label azure.workload.identity/use: "true" belongs on the pod template, the annotation azure.workload.identity/client-id on its service account, `+
 	`and the pod must have been created after both; it changes no pod in kube-system`, ErrNotConfigured, envClientID, envTenantID, envTokenFile)
 
-// problems collects what is wrong with a configuration.
+// problems collects what is wrong with a configuration. A token that was given in the place of a setting is not shown.
 type problems []error
 
-func (p *problems) add(err error)                { *p = append(*p, err) }
+func (p *problems) add(err error)                { *p = append(*p, redact.New("").Error(err)) }
 func (p *problems) addf(format string, a ...any) { p.add(fmt.Errorf(format, a...)) }
 
 // require returns the option, or the environment's value where it is empty, or notes that both are.

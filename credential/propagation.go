@@ -18,7 +18,7 @@ const (
 	// defaultPropagationTimeout covers most of what Entra ID's directories take to agree on a new federated credential.
 	defaultPropagationTimeout = 15 * time.Second
 
-	// exchangeTimeout bounds a flight, as far as retries after refusals do not make it longer.
+	// exchangeTimeout bounds one attempt, and a flight as far as retries after refusals do not make it longer.
 	exchangeTimeout = 30 * time.Second
 )
 

@@ -220,3 +220,27 @@ func TestRefusalIsNotLostWhenTheRetryHangs(t *testing.T) {
 		require.ErrorContains(t, err, "AADSTS700213")
 	})
 }
+
+func TestLongPropagationTimeoutIsForRetriesOnly(t *testing.T) {
+	for name, hang := range map[string]func(*rig){
+		"endpoint": func(r *rig) { r.entra.SetReply(&entratest.Reply{Hang: true}) },
+		"source": func(r *rig) {
+			r.options.TokenFilePath, r.options.Assertion = "", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+		},
+		"endpoint, after a refusal": func(r *rig) {
+			r.entra.Enqueue(entratest.Refuse(700213), entratest.Reply{Hang: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newBareRig(t)
+				r.options.PropagationTimeout = 10 * time.Minute
+				hang(r)
+				start := time.Now()
+				_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+				require.ErrorContains(t, err, " within 30s: ")
+				require.InDelta(t, 30, time.Since(start).Seconds(), 2)
+			})
+		})
+	}
+}

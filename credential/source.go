@@ -26,7 +26,7 @@ func funcSource(assertion func(context.Context) (string, error)) source {
 	return source{name: name, assertion: func(ctx context.Context) (string, error) {
 		token, err := assertion(ctx)
 		if err != nil {
-			return "", redact.New(token).Error(fmt.Errorf("%s: %w", name, err)) // a token in it is not for logs
+			return "", redact.New(token).Error(fmt.Errorf("%s: %w", name, err)) // a token in it is not for logs, nor is a line end
 		}
 		if token = strings.TrimSpace(token); token == "" {
 			return "", errors.New(name + " returned an empty token")

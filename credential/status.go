@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/entrafed/entrafed/exchange"
@@ -38,8 +37,9 @@ func (s KeyStatus) Ready() bool { return time.Now().Before(s.ExpiresOn) }
 func (c *Credential) Status() []KeyStatus {
 	all := []KeyStatus{}
 	for _, s := range c.cache.Status() {
+		tenant, scopes := c.shown(s.Key)
 		k := KeyStatus{
-			TenantID: s.Key.tenant.Value(), Scopes: strings.Split(s.Key.scopes, " "), CAE: s.Key.cae,
+			TenantID: tenant, Scopes: scopes, CAE: s.Key.cae,
 			ExpiresOn: s.ExpiresOn, RefreshOn: s.RefreshOn, InFlight: s.InFlight, Doing: s.Doing,
 			FailedAt: s.FailedAt.Round(0), NextAttempt: s.NextAttempt.Round(0),
 		}

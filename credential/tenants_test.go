@@ -62,8 +62,12 @@ func TestEachTenantIsCachedOnItsOwnWithoutRegardToCase(t *testing.T) {
 
 func TestTokenGivenAsATenantIsNotShown(t *testing.T) {
 	r := newRig(t)
+	r.options.AdditionallyAllowedTenants = []string{"*"}
 	token := r.file.Token()
-	_, err := r.credential(t).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault}, TenantID: token})
-	require.ErrorContains(t, err, "[redacted]")
-	require.NotContains(t, err.Error(), token[:20])
+	for _, tenant := range []string{token, strings.ReplaceAll(token, "_", "-")} { // a domain name's characters
+		_, err := r.credential(t).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault}, TenantID: tenant})
+		require.ErrorContains(t, err, `TenantID "[redacted]" is not a tenant's GUID or domain name`)
+		require.NotContains(t, err.Error(), token[:20])
+	}
+	require.Empty(t, r.entra.Requests())
 }

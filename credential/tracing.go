@@ -17,7 +17,7 @@ func (c *Credential) traceWaits(provider tracing.Provider) {
 		return
 	}
 	c.cache.OnWait(func(ctx context.Context, k key) func(string, error) {
-		_, span := trace.Start(ctx, tracer, trace.GetToken, k.tenant.Value(), k.scopes)
+		_, span := trace.Start(ctx, tracer, trace.GetToken, c.tenants.spelling(k.tenant), k.scopes)
 		return func(flight string, err error) { trace.End(span, flight, err) }
 	})
 }

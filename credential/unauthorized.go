@@ -13,7 +13,11 @@ import (
 //
 // It knows the token by the header "Authorization: Bearer"; azcosmos sends it otherwise, so its 401s invalidate nothing.
 //
-// Without it, a token that was revoked, or issued before a role was granted, is used until it is due for refresh.
+// A resource that refuses every token does not cause an exchange for each request: a token that was fetched in the place of a
+// refused one is dropped only after a pause of 1 to 2 s, doubling with each drop up to 30 to 60 s, and starting anew once a minute
+// has passed after it without a 401. Until then the token stays in use; [Credential.Invalidate] drops it at once.
+//
+// Without the policy, a token that was revoked, or issued before a role was granted, is used until it is due for refresh.
 func (c *Credential) InvalidateOn401() policy.Policy { return invalidateOn401{c} }
 
 type invalidateOn401 struct{ credential *Credential }
@@ -25,7 +29,7 @@ func (p invalidateOn401) Do(req *policy.Request) (*http.Response, error) {
 		return resp, err
 	}
 	if scheme, token, ok := strings.Cut(req.Raw().Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		p.credential.Invalidate(token)
+		p.credential.cache.Refused(token)
 	}
 	return resp, nil
 }

@@ -24,16 +24,20 @@ func parseAuthority(o *ClientOptions) (*url.URL, error) {
 		}
 		raw = cloud.AzurePublic.ActiveDirectoryAuthorityHost
 	}
+	return parseURL("authority", raw)
+}
+
+// parseURL returns the URL of where assertions go. Its error, which begins with what the URL is, quotes none that may hold a
+// password.
+func parseURL(what, raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil:
-		return nil, fmt.Errorf("authority is not a URL: %w", errors.Unwrap(err)) // the URL may hold a password
-	case u.Scheme != "https":
-		return nil, fmt.Errorf("authority %q is not an https URL, such as https://login.microsoftonline.com", u.Redacted())
-	case u.Hostname() == "":
-		return nil, fmt.Errorf("authority %q has no host", u.Redacted())
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("authority %q has more than a host and a path", u.Redacted())
+	case strings.ContainsAny(raw, "@?#"): // a password's slash may end the host, and put the rest anywhere
+		return nil, fmt.Errorf("%s has more than a host and a path: leave out user, query and fragment", what)
+	case err != nil || u.Opaque != "":
+		return nil, fmt.Errorf("%s is not a URL; it is not shown because it may hold a password", what)
+	case u.Scheme != "https" || u.Hostname() == "":
+		return nil, fmt.Errorf("%s %q is not an https URL with a host, such as https://host.example", what, raw)
 	}
 	return u, nil
 }

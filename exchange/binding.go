@@ -45,10 +45,11 @@ type bindingTransport struct {
 
 // newBindingTransport returns a transport to the proxy that keeps the settings of the user's.
 func newBindingTransport(b IdentityBinding, users policy.Transporter) (policy.Transporter, error) {
-	proxy, err := parseTokenProxy(b.TokenProxy)
+	proxy, err := parseURL("token proxy", b.TokenProxy)
 	if err != nil {
 		return nil, err
 	}
+	proxy.Path = cmp.Or(proxy.Path, "/") // what is joined to no path is relative
 	if b.CAFile != "" && b.CAData != "" {
 		return nil, errors.New("the CA is given both as a file and as data: give one")
 	}
@@ -71,23 +72,6 @@ func newBindingTransport(b IdentityBinding, users policy.Transporter) (policy.Tr
 
 // errUnverified refuses a transport that would send the assertion to whoever answers.
 var errUnverified = errors.New("it does not verify certificates (InsecureSkipVerify): leave it off, the CA is enough")
-
-// parseTokenProxy checks the proxy's URL.
-func parseTokenProxy(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("token proxy is not a URL: %w", errors.Unwrap(err)) // the URL may hold a password
-	case u.Scheme != "https" || u.Hostname() == "":
-		return nil, fmt.Errorf("token proxy %q is not an https URL", u.Redacted())
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("token proxy %q has more than a host and a path", u.Redacted())
-	}
-	if u.Path == "" {
-		u.Path = "/" // what is joined to no path is relative
-	}
-	return u, nil
-}
 
 // ownClient returns a copy of the user's client, with a copy of its *http.Transport, or why there can be none. The proxy is
 // inside the cluster, so a proxy for what is outside, from the environment, does not apply to it.
@@ -147,7 +131,7 @@ func (t *bindingTransport) Do(req *http.Request) (*http.Response, error) {
 	if redirected.Host == "" {
 		redirected.Host = req.URL.Host
 	}
-	redirected.URL = t.proxy.JoinPath(req.URL.EscapedPath())
+	redirected.URL = t.proxy.JoinPath(req.URL.EscapedPath()) // #nosec G125 -- a token URL of this package
 	redirected.URL.RawQuery = req.URL.RawQuery
 	resp, err := next.Do(redirected)
 	if err != nil && stale != nil {

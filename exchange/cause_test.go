@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -44,6 +46,43 @@ func TestCauseThatQuotesTheAssertionIsStillRecognised(t *testing.T) {
 		}))
 		require.ErrorIs(t, err, thrown)
 		assertNoSecretIn(t, err)
+	}
+}
+
+// brokenOff is an error of a user's code, of a type of its own.
+type brokenOff struct{ text string }
+
+func (e *brokenOff) Error() string { return e.text }
+
+// What user code throws is one line in the error, however long or broken, and is still found in it.
+func TestCauseIsOneLineOfBoundedLength(t *testing.T) {
+	for _, text := range []string{"one\ntwo", "one\r\nlevel=ERROR msg=forged", "\x1b[31mred", strings.Repeat("long ", 10_000), strings.Repeat("ä\n", 10_000)} {
+		thrown := &brokenOff{text}
+		for name, spoil := range map[string]func(*exchange.ClientOptions){
+			"transport": func(o *exchange.ClientOptions) {
+				o.Transport = doFunc(func(*http.Request) (*http.Response, error) { return nil, thrown })
+			},
+			"body": func(o *exchange.ClientOptions) {
+				o.Transport = doFunc(func(*http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 200, Body: failing{thrown}}, nil
+				})
+			},
+			"policy": func(o *exchange.ClientOptions) {
+				o.PerCallPolicies = []policy.Policy{policyFunc(func(*policy.Request) (*http.Response, error) { return nil, thrown })}
+			},
+			"policy, each attempt": func(o *exchange.ClientOptions) {
+				o.PerRetryPolicies = []policy.Policy{policyFunc(func(*policy.Request) (*http.Response, error) { return nil, thrown })}
+			},
+		} {
+			o := once(nil)
+			spoil(o)
+			_, err := newClient(t, o).Exchange(t.Context(), request())
+			found, ok := errors.AsType[*brokenOff](err)
+			require.True(t, ok, name)
+			assert.Same(t, thrown, found)
+			assertFitToPrint(t, err.Error())
+			assert.Less(t, len(err.Error()), 2400, name)
+		}
 	}
 }
 

@@ -62,15 +62,15 @@ func NewClient(options *ClientOptions) (*Client, error) {
 	var wrong OptionErrors
 	authority, err := parseAuthority(options)
 	if err != nil {
-		wrong = append(wrong, &OptionError{"Authority", err})
+		wrong.add("Authority", err)
 	} else if err := regionalize(authority, options.Region); err != nil {
-		wrong = append(wrong, &OptionError{"Region", err})
+		wrong.add("Region", err)
 	}
 	pipeline := pipelineOptions(options.ClientOptions)
 	if options.IdentityBinding != nil {
 		binding, err := newBindingTransport(*options.IdentityBinding, options.Transport)
 		if err != nil {
-			wrong = append(wrong, &OptionError{"IdentityBinding", err})
+			wrong.add("IdentityBinding", err)
 		}
 		pipeline.Transport = transport{binding}
 	}
@@ -102,7 +102,8 @@ func pipelineOptions(o azcore.ClientOptions) *azcore.ClientOptions {
 // Exchange posts the assertion to the tenant's token endpoint and returns the access token. ExpiresOn counts from before
 // the request was sent; RefreshOn is set if the reply had refresh_in.
 //
-// Retries are those of [azcore.ClientOptions]. The error is an [*Error] if a reply came.
+// Retries are those of [azcore.ClientOptions]. The error is one line, without anything of the assertion, and an [*Error] if a
+// reply came.
 func (c *Client) Exchange(ctx context.Context, r Request) (token azcore.AccessToken, err error) {
 	r.CorrelationID = cmp.Or(r.CorrelationID, guid.New())
 	ctx, span := trace.StartPipeline(ctx, c.azure.Tracer(), trace.Exchange, r.TenantID, strings.Join(r.Scopes, " "))
@@ -118,13 +119,13 @@ func (c *Client) exchange(ctx context.Context, r Request) (azcore.AccessToken, e
 	if err != nil {
 		return azcore.AccessToken{}, secrets.Error(fmt.Errorf("exchange: %s", strings.ReplaceAll(err.Error(), "\n", "; ")))
 	}
-	endpoint := c.authority.JoinPath(r.TenantID, "oauth2/v2.0/token").String()
+	endpoint := c.authority.JoinPath(r.TenantID, "oauth2/v2.0/token").String() // #nosec G125 -- form has refused a tenant with a slash, or of dots
 	try := &attempt{sent: time.Now(), secrets: secrets}
 	req, err := newRequest(context.WithValue(ctx, attemptKey{}, try), endpoint, form, r.CorrelationID)
 	if err != nil {
-		return azcore.AccessToken{}, fmt.Errorf("exchange: %w", err)
+		return azcore.AccessToken{}, secrets.Error(fmt.Errorf("exchange: %w", err))
 	}
-	resp, err := c.azure.Pipeline().Do(req)
+	resp, err := c.azure.Pipeline().Do(req) //nolint:bodyclose // the pipeline has read it to its end, and closed it
 	if err != nil && resp != nil {
 		return azcore.AccessToken{}, unreadable(resp, named(err, endpoint), secrets)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // Error is a reply that refused the request or that could not be used: the fields of RFC 6749 section 5.2 and those that
-// Entra ID adds. Texts are cleaned when the reply is read: one line, bounded, nothing of the assertion in them.
+// Entra ID adds. Texts are cleaned when the reply is read: one line but for Claims, bounded, nothing of the assertion in them.
 //
 // Programs branch on Code and StatusCode. Microsoft asks them not to on EntraCodes, which may change.
 type Error struct {
@@ -23,7 +23,7 @@ type Error struct {
 	Description string // what Entra ID says about it, beginning with an AADSTS code
 	EntraCodes  []int  // AADSTS codes, such as 700213
 	SubError    string // Entra ID's suberror
-	Claims      string // a claims challenge of the token endpoint's own
+	Claims      string // a claims challenge of the token endpoint's own, as it came; empty if over 64 KiB, or with a token in it
 
 	TraceID       string    // of the reply
 	CorrelationID string    // of the request: the field by which Entra ID's logs find it
@@ -56,7 +56,7 @@ func newError(resp *http.Response, reply members, body []byte, secrets redact.Re
 		Code:          secrets.Text(reply.text("error"), redact.MaxName),
 		Description:   secrets.Text(reply.text("error_description"), redact.MaxText),
 		SubError:      secrets.Text(reply.text("suberror"), redact.MaxName),
-		Claims:        secrets.Text(reply.text("claims"), redact.MaxText),
+		Claims:        claimsOf(reply, secrets),
 		TraceID:       secrets.Text(reply.text("trace_id"), redact.MaxName),
 		CorrelationID: secrets.Text(reply.text("correlation_id"), redact.MaxName),
 		RetryAfter:    retryAfter(resp.Header),
@@ -80,10 +80,20 @@ func newError(resp *http.Response, reply members, body []byte, secrets redact.Re
 	return e
 }
 
+// claimsOf returns the challenge for a program to answer, so all of it or nothing.
+func claimsOf(reply members, secrets redact.Redactor) string {
+	claims := reply.text("claims")
+	if len(claims) > 64<<10 || secrets.Clean(claims) != claims {
+		return ""
+	}
+	return claims
+}
+
 // excerpt returns the beginning of a body that says why something in between refused the request, unless it could be a
-// success that came with the wrong status.
+// success that came with the wrong status: it names a token, in whatever spelling or disguise, and has what gives a name a value.
 func excerpt(body string, secrets redact.Redactor) string {
-	if strings.Contains(body, "access_token") {
+	named := strings.Contains(strings.ToLower(body), "token") || strings.Contains(body, `\u`)
+	if named && strings.ContainsAny(body, ":=<") {
 		return ""
 	}
 	return secrets.Text(body, 200)
@@ -104,6 +114,9 @@ func entraCodes(raw json.RawMessage, description string) []int {
 	return nil
 }
 
+// maxRetryAfter bounds what a reply may ask for. It overflows nothing; how long to heed it is for the caller to say.
+const maxRetryAfter = 48 * time.Hour
+
 // retryAfter reads the headers that azcore's retry policy heeds, too. A date counts from the reply's own, so that a wrong
 // clock here does not matter.
 func retryAfter(h http.Header) time.Duration {
@@ -113,14 +126,14 @@ func retryAfter(h http.Header) time.Duration {
 	}{{"Retry-After-Ms", time.Millisecond}, {"X-Ms-Retry-After-Ms", time.Millisecond}, {"Retry-After", time.Second}} {
 		value := strings.TrimSpace(h.Get(header.name))
 		if n, _ := strconv.ParseUint(value, 10, 64); n > 0 { // out of range is the largest number, no number is 0
-			return time.Duration(min(n, uint64(maxLifetime/header.unit))) * header.unit
+			return time.Duration(min(n, uint64(maxRetryAfter/header.unit))) * header.unit // #nosec G115 -- both are at most maxRetryAfter
 		}
 		if at, err := http.ParseTime(value); err == nil {
 			now, err := http.ParseTime(h.Get("Date"))
 			if err != nil {
 				now = time.Now()
 			}
-			return max(0, min(at.Sub(now), maxLifetime))
+			return max(0, min(at.Sub(now), maxRetryAfter))
 		}
 	}
 	return 0
@@ -143,7 +156,7 @@ func (e *Error) Error() string {
 			b.WriteString(": " + sentence)
 		}
 	case e.cause != nil:
-		b.WriteString(": " + redact.OneLine(e.cause.Error()))
+		b.WriteString(": " + e.cause.Error())
 	case e.problem != "":
 		b.WriteString(": the reply cannot be used: " + e.problem)
 	case e.target != "" && e.StatusCode >= 300 && e.StatusCode < 400:
@@ -160,7 +173,7 @@ func (e *Error) Error() string {
 			b.WriteString("; " + detail.name + " " + detail.value)
 		}
 	}
-	return b.String()
+	return redact.OneLine(b.String()) // for one made by hand
 }
 
 // sentence is the description without the IDs at its end, which have fields of their own.

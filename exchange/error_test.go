@@ -121,6 +121,29 @@ func TestErrorTextIsOneBoundedPrintableLine(t *testing.T) {
 	assert.Less(t, len(refused(t, always(400, "application/json", string(all))).Error()), 4096)
 }
 
+// A program answers a challenge with all of it, or not at all.
+func TestClaimsAreKeptAsTheyCame(t *testing.T) {
+	challenge := func(n int) string {
+		head, tail := "{\n  \"access_token\": {\"acrs\": {\"values\": [\"", "\"]}}}"
+		return head + strings.Repeat("x", n-len(head)-len(tail)) + tail
+	}
+	for claims, want := range map[string]string{
+		challenge(100):                             challenge(100),
+		challenge(10_000):                          challenge(10_000),
+		challenge(64 << 10):                        challenge(64 << 10),
+		challenge(64<<10 + 1):                      "",
+		`{"you sent":"` + signature[:8] + `"}`:     "",
+		`{"their token":"` + accessToken + `"}`:    "",
+		"{\"control\":\"\x1b[31m\",\"a\":  \"b\"}": "{\"control\":\"\x1b[31m\",\"a\":  \"b\"}",
+	} {
+		text, err := json.Marshal(map[string]string{"error": "interaction_required", "claims": claims})
+		require.NoError(t, err)
+		e := refused(t, always(400, "application/json", string(text)))
+		assert.Equal(t, want, e.Claims)
+		assertFitToPrint(t, e.Error())
+	}
+}
+
 func TestErrorIsNotRetriable(t *testing.T) {
 	_, err := do(t, always(401, "application/json", entraError(" ")))
 	var final interface {
@@ -135,6 +158,7 @@ func TestErrorMadeByHand(t *testing.T) {
 	assert.Contains(t, (&exchange.Error{StatusCode: 401, Code: "invalid_client", Description: "AADSTS700213: no"}).Error(), "HTTP 401: invalid_client: AADSTS700213: no")
 	assert.NotEmpty(t, (&exchange.Error{}).Error())
 	assert.NotContains(t, (&exchange.Error{StatusCode: 302}).Error(), `""`)
+	assertFitToPrint(t, (&exchange.Error{Code: "a\nb", SubError: "c\n", Description: "d\r\ne", TraceID: "\x1b[31m"}).Error())
 }
 
 func TestErrorsOfTheFake(t *testing.T) {

@@ -51,10 +51,11 @@ func TestEachRequiredField(t *testing.T) {
 }
 
 func TestTenantIDCharacters(t *testing.T) {
-	for _, good := range []string{tenantID, "contoso.onmicrosoft.com", "CONTOSO", "common", "a", "0", "a-b.c", "xn--bcher-kva.example"} {
+	long := strings.Repeat("a", 253)
+	for _, good := range []string{long, tenantID, "contoso.onmicrosoft.com", "CONTOSO", "common", "a", "0", "a-b.c", "xn--bcher-kva.example"} {
 		assert.True(t, exchange.ValidTenantID(good), good)
 	}
-	for _, bad := range []string{"", ".", "..", "...", "a/b", "../a", "a?b", "a#b", "a%2fb", "a b", " a", "a\n", "a\x00", "a@b", "a:b", "a_b", "a\\b", "ä", "а", "{a}", "a;b", "a&b"} {
+	for _, bad := range []string{long + "a", strings.ReplaceAll(assertion, "_", "-"), "", ".", "..", "...", "a/b", "../a", "a?b", "a#b", "a%2fb", "a b", " a", "a\n", "a\x00", "a@b", "a:b", "a_b", "a\\b", "ä", "а", "{a}", "a;b", "a&b"} {
 		assert.False(t, exchange.ValidTenantID(bad), "%q", bad)
 		r := request()
 		r.TenantID = bad

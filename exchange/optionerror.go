@@ -1,6 +1,10 @@
 package exchange
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/entrafed/entrafed/internal/redact"
+)
 
 // OptionError tells which of the [ClientOptions] is wrong.
 type OptionError struct {
@@ -16,6 +20,11 @@ func (e *OptionError) Unwrap() error { return e.Err }
 
 // OptionErrors are all that is wrong with [ClientOptions].
 type OptionErrors []*OptionError
+
+// add notes what is wrong with an option. A token that was given in the place of its value is not shown.
+func (e *OptionErrors) add(option string, err error) {
+	*e = append(*e, &OptionError{option, redact.New("").Error(err)})
+}
 
 // Error returns one line.
 func (e OptionErrors) Error() string {

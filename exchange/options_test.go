@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -40,6 +41,60 @@ func TestPoliciesApply(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, perCall)
 	assert.Equal(t, 2, perRetry)
+}
+
+// Without the exchange's context, the transport would not know what to keep out of azcore's log.
+func TestPolicyThatReplacesTheContextIsRefused(t *testing.T) {
+	for name, bend := range map[string]func(*exchange.ClientOptions, policy.Policy){
+		"once":         func(o *exchange.ClientOptions, p policy.Policy) { o.PerCallPolicies = []policy.Policy{p} },
+		"each attempt": func(o *exchange.ClientOptions, p policy.Policy) { o.PerRetryPolicies = []policy.Policy{p} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			o := &exchange.ClientOptions{}
+			o.Transport = doFunc(func(*http.Request) (*http.Response, error) {
+				t.Error("a request was sent")
+				return reply(200, "application/json", success), nil
+			})
+			bend(o, policyFunc(func(r *policy.Request) (*http.Response, error) {
+				asked++
+				return r.WithContext(context.Background()).Next()
+			}))
+			_, err := newClient(t, o).Exchange(t.Context(), request())
+			require.ErrorContains(t, err, "a policy replaced the request's context with one that is not derived from it")
+			assert.Equal(t, 1, asked, "another attempt would end alike")
+		})
+	}
+}
+
+func TestPolicyMayAddToTheContext(t *testing.T) {
+	o := once(always(200, "application/json", success))
+	o.PerRetryPolicies = []policy.Policy{policyFunc(func(r *policy.Request) (*http.Response, error) {
+		return r.WithContext(context.WithoutCancel(r.Raw().Context())).Next()
+	})}
+	_, err := newClient(t, o).Exchange(t.Context(), request())
+	assert.NoError(t, err)
+}
+
+func TestTokenInThePlaceOfAnOptionIsNotPrinted(t *testing.T) {
+	for option, o := range map[string]*exchange.ClientOptions{
+		"Authority":       {Authority: assertion},
+		"Region":          {Region: assertion},
+		"IdentityBinding": {IdentityBinding: &exchange.IdentityBinding{TokenProxy: assertion}},
+	} {
+		_, err := exchange.NewClient(o)
+		require.ErrorContains(t, err, "exchange: "+option+": ")
+		assertNoSecretIn(t, err)
+		assertFitToPrint(t, err.Error())
+	}
+	for _, o := range []*exchange.ClientOptions{
+		{Authority: "http://" + assertion + "/"},
+		{IdentityBinding: &exchange.IdentityBinding{TokenProxy: "https://proxy.example", CAFile: "/" + assertion}},
+	} {
+		_, err := exchange.NewClient(o)
+		require.Error(t, err)
+		assertNoSecretIn(t, err)
+	}
 }
 
 func TestHeadersOfTheContextApply(t *testing.T) {

@@ -69,8 +69,8 @@ func (r Request) form() (string, error) {
 	return form.Encode(), errors.Join(errs...)
 }
 
-// ValidTenantID tells whether id can be a tenant's GUID or domain name: letters, digits, dots and hyphens only. Anything
-// else could change the meaning of the URL it becomes a part of.
+// ValidTenantID tells whether id can be a tenant's GUID or domain name: letters, digits, dots and hyphens only, 253 at most.
+// Anything else could change the meaning of the URL it becomes a part of, or be a token that was given in the place of the ID.
 func ValidTenantID(id string) bool {
 	for _, c := range []byte(id) {
 		switch {
@@ -79,7 +79,7 @@ func ValidTenantID(id string) bool {
 			return false
 		}
 	}
-	return strings.Trim(id, ".") != ""
+	return strings.Trim(id, ".") != "" && len(id) <= 253 // RFC 1035, section 2.3.4, less what only the wire has
 }
 
 // printable is what of a Request may be seen.

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -75,6 +77,53 @@ func TestReplyIsBoundedAfterDecompression(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The default client bounds the headers of a reply; of what another transport hands over, each is clipped.
+func TestHeadersAreBounded(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		size := 128 << 10
+		server, o := serve(t, http2, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Big", strings.Repeat("x", size))
+			_, _ = io.WriteString(w, success)
+		})
+		var resp *http.Response
+		o.PerRetryPolicies = []policy.Policy{policyFunc(func(r *policy.Request) (_ *http.Response, err error) {
+			resp, err = r.Next()
+			return resp, err
+		})}
+		_, err := exchangeAt(t, o)
+		require.NoError(t, err)
+		assert.Len(t, resp.Header.Get("X-Big"), 4096)
+
+		o.Transport = nil
+		o.IdentityBinding = &exchange.IdentityBinding{
+			TokenProxy: server.URL,
+			CAData:     string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
+		}
+		_, err = exchangeAt(t, o)
+		require.Error(t, err)
+		assert.NotErrorAs(t, err, new(*exchange.Error), "no reply came")
+
+		size = 32 << 10
+		_, err = exchangeAt(t, o)
+		assert.NoError(t, err)
+	}
+}
+
+func TestStatusLineIsBounded(t *testing.T) {
+	o := once(doFunc(func(*http.Request) (*http.Response, error) {
+		r := reply(200, "application/json", success)
+		r.Status = strings.Repeat("x", 1<<20)
+		return r, nil
+	}))
+	o.PerRetryPolicies = []policy.Policy{policyFunc(func(r *policy.Request) (*http.Response, error) {
+		resp, err := r.Next()
+		assert.Len(t, resp.Status, 4096)
+		return resp, err
+	})}
+	_, err := newClient(t, o).Exchange(t.Context(), request())
+	assert.NoError(t, err)
 }
 
 // endless is a body that never ends.

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -19,6 +20,9 @@ import (
 
 // maxReply bounds a reply's body after decompression. A real one has a few kilobytes.
 const maxReply = 1 << 20
+
+// maxHeader bounds the status line, and the value of a header. Entra ID's have less than a kilobyte.
+const maxHeader = 4 << 10
 
 // attemptKey is the context key of an *attempt.
 type attemptKey struct{}
@@ -51,7 +55,8 @@ func newTransport(users policy.Transporter) policy.Transporter {
 func (t transport) Do(req *http.Request) (*http.Response, error) {
 	try, ok := req.Context().Value(attemptKey{}).(*attempt)
 	if !ok {
-		try = new(attempt) // a policy changed the context
+		// Without what to redact, nothing may be sent that could be thrown back.
+		return nil, &finalError{errors.New("a policy replaced the request's context with one that is not derived from it, so it is not sent")}
 	}
 	try.sent = time.Now()
 	once := req.WithContext(req.Context())
@@ -72,11 +77,11 @@ func (t transport) Do(req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", try.secrets.Text(resp.Request.URL.Host, redact.MaxName))}
 	}
-	resp.Status = try.secrets.Clean(resp.Status) // azcore logs it, and headers
-	resp.Header = resp.Header.Clone()            // a transport may share it between replies
+	resp.Status = try.secrets.Clean(resp.Status[:min(len(resp.Status), maxHeader)]) // azcore logs it, and headers
+	resp.Header = resp.Header.Clone()                                               // a transport may share it between replies
 	for _, values := range resp.Header {
-		for i := range values {
-			values[i] = try.secrets.Clean(values[i])
+		for i, value := range values {
+			values[i] = try.secrets.Clean(value[:min(len(value), maxHeader)])
 		}
 	}
 	if pause := retryAfter(resp.Header); pause > 0 { // azcore reads a date by this machine's clock, and overflows
@@ -130,20 +135,22 @@ func describe(resp *http.Response) string {
 }
 
 // defaultClient has the settings of azcore's default client, which cannot be had from outside it: proxies from the
-// environment, TLS 1.2, and pings that find a dead HTTP/2 connection. Clients share it, and its connections.
+// environment, TLS 1.2, and pings that find a dead HTTP/2 connection; and a bound on headers. Clients share it, and its
+// connections.
 var defaultClient = sync.OnceValue(func() *http.Client {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	return withoutRedirects(&http.Client{Transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          100,
-		MaxIdleConnsPerHost:   10,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, Renegotiation: tls.RenegotiateFreelyAsClient},
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    10,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, Renegotiation: tls.RenegotiateFreelyAsClient},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 	}})
 })
 

@@ -57,6 +57,17 @@ func TestExcerptOfARefusalByAProxy(t *testing.T) {
 	assert.NotContains(t, refused(t, always(200, "text/plain", "half a secret")).Error(), "half a secret")
 }
 
+// A success that came with the wrong status, from an endpoint that writes it in its own way, holds a token that looks like nothing.
+func TestNoExcerptOfWhatMayHoldAToken(t *testing.T) {
+	for _, text := range []string{
+		`{"access_token":"OPAQUE"}`, `{"accessToken":"OPAQUE"}`, `{"Access_Token":"OPAQUE"}`, `{"token":"OPAQUE"}`, `{"access\u005ftoken":"OPAQUE"}`, `{"\u0074oken":"OPAQUE"}`,
+		`{"value":"OPAQUE",` + strings.Repeat(" ", 1000) + `"kind":"AccessToken"}`, "<Token>OPAQUE</Token>", "access_token=OPAQUE",
+	} {
+		assert.NotContains(t, refused(t, always(403, "", text)).Error(), "OPAQUE", text)
+	}
+	assert.Contains(t, refused(t, always(403, "", `{"message":"denied by policy"}`)).Error(), "denied by policy")
+}
+
 func TestContentTypeInErrors(t *testing.T) {
 	for contentType, want := range map[string]string{
 		"": "no usable Content-Type", "garbage;;;=": "no usable Content-Type", "text/html; charset=utf-8": "text/html",

@@ -95,7 +95,7 @@ func (s *Source) explain(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		hint = "; let the container's user read it, as with fsGroup in the pod's securityContext"
 	case errors.Is(err, ErrExpired):
-		hint = "; check that the kubelet renews it: it does not under a subPath mount"
+		hint = "; check this machine's clock, and that the kubelet renews the token: it does not under a subPath mount"
 	}
 	return fmt.Errorf("tokenfile: %s: %w%s", s, err, hint)
 }
@@ -158,7 +158,7 @@ func read(path string) (string, error) {
 		return "", err
 	}
 	if age := time.Since(token.Expiry); !token.Expiry.IsZero() && age > leeway {
-		return "", fmt.Errorf("%w: at %s, %s ago", ErrExpired, token.Expiry.Format(time.RFC3339), age.Truncate(time.Second))
+		return "", fmt.Errorf("%w: at %s, %s ago by this machine's clock", ErrExpired, token.Expiry.Format(time.RFC3339), age.Truncate(time.Second))
 	}
 	return raw, nil
 }

@@ -147,8 +147,9 @@ func TestExpiryHasFiveMinutesOfLeeway(t *testing.T) {
 					return
 				}
 				require.ErrorIs(t, err, tokenfile.ErrExpired)
-				assert.ErrorContains(t, err, "at "+expiry.UTC().Format(time.RFC3339)+", "+past.String()+" ago", "since when")
-				assert.ErrorContains(t, err, "subPath", "and what to look for")
+				assert.ErrorContains(t, err, "at "+expiry.UTC().Format(time.RFC3339)+", "+past.String()+" ago by this machine's clock", "since when")
+				assert.ErrorContains(t, err, "check this machine's clock", "which may be ahead")
+				assert.ErrorContains(t, err, "subPath", "and what else to look for")
 				assert.Equal(t, start, time.Now(), "final at once")
 			})
 		})

@@ -4,6 +4,7 @@ package redact
 
 import (
 	"errors"
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,13 +24,27 @@ const (
 )
 
 // Redactor removes an assertion, and pieces of it, from text that another party wrote. It ignores case, because a parser may
-// have changed it.
+// have changed it. Its work is linear in the length of the text.
 type Redactor struct {
-	assertion string // in lower case
+	pieces map[[piece]byte]struct{} // of the assertion
 }
 
 // New returns a Redactor for the assertion; "" for none, which removes what looks like a JWT all the same.
-func New(assertion string) Redactor { return Redactor{strings.ToLower(assertion)} }
+func New(assertion string) Redactor {
+	r := Redactor{make(map[[piece]byte]struct{}, len(assertion))}
+	for p := range pieces(assertion) {
+		r.pieces[p] = struct{}{}
+	}
+	return r
+}
+
+// pieces yields those of s, in lower case.
+func pieces(s string) iter.Seq[[piece]byte] {
+	return func(yield func([piece]byte) bool) {
+		for low := []byte(strings.ToLower(s)); len(low) >= piece && yield([piece]byte(low)); low = low[1:] {
+		}
+	}
+}
 
 // Text makes what the other side wrote fit to print: one line, at most about n bytes, no control characters, nothing secret.
 func (r Redactor) Text(s string, n int) string {
@@ -61,9 +76,8 @@ func (r Redactor) Clean(s string) string {
 }
 
 func (r Redactor) holdsPiece(word string) bool {
-	word = strings.ToLower(word)
-	for i := 0; i+piece <= len(word); i++ {
-		if strings.Contains(r.assertion, word[i:i+piece]) {
+	for p := range pieces(word) {
+		if _, found := r.pieces[p]; found {
 			return true
 		}
 	}
@@ -81,15 +95,29 @@ func looksLikeJWT(word string) bool {
 	return i >= 0 && len(word)-i >= 20
 }
 
-// Error returns err, or, if it is very long or quotes a piece of the assertion, one that does not and that leads to no error
-// that does.
+// Error returns err if what it says is fit to print: one line, at most about MaxText bytes, nothing secret. Otherwise it returns
+// an error that says that much of it. That one leads to err, unless err quotes a secret.
 func (r Redactor) Error(err error) error {
 	text := err.Error()
-	if len(text) <= MaxText && r.Clean(text) == text {
+	clean := r.Clean(text)
+	fit := Clip(OneLine(clean), MaxText)
+	switch text {
+	case fit:
 		return err
+	case clean:
+		return &tidiedError{fit, err}
 	}
-	return &redactedError{text: r.Text(text, MaxName*4), err: err}
+	return &redactedError{fit, err}
 }
+
+// tidiedError is an error of too many words or lines.
+type tidiedError struct {
+	text string
+	err  error
+}
+
+func (e *tidiedError) Error() string { return e.text }
+func (e *tidiedError) Unwrap() error { return e.err }
 
 // redactedError hides an error but for what it is.
 type redactedError struct {
@@ -109,7 +137,7 @@ func (e *redactedError) NonRetriable() {}
 // OneLine replaces control characters, line ends among them, and folds white space.
 func OneLine(s string) string {
 	s = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || !unicode.IsPrint(c) {
+		if !unicode.IsPrint(c) {
 			return ' '
 		}
 		return c

@@ -7,6 +7,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/tracing"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // Names of spans.
@@ -23,11 +25,12 @@ const (
 	outcome       = "entrafed.outcome" // "success" or "failure"
 )
 
-// Start starts a span for a request of a token for scope in tenant.
+// Start starts a span for a request of a token for scope in tenant, as they were given: either may be a token by mistake.
 func Start(ctx context.Context, tracer tracing.Tracer, name, tenant, scopes string) (context.Context, tracing.Span) {
+	clean := redact.New("").Clean
 	return tracer.Start(ctx, name, &tracing.SpanOptions{
 		Kind:       tracing.SpanKindInternal,
-		Attributes: []tracing.Attribute{{Key: tenantID, Value: strings.ToLower(tenant)}, {Key: scope, Value: scopes}},
+		Attributes: []tracing.Attribute{{Key: tenantID, Value: strings.ToLower(clean(tenant))}, {Key: scope, Value: clean(scopes)}},
 	})
 }
 
