@@ -41,7 +41,7 @@ var bomb = situation{
 		client := overTLS(t, map[string]http.Handler{entraHost: instead(new(entratest.Server), handler)})
 		cred := c.open(t, at(t, client))
 		peak, allocated := peakHeap(func() {
-			_, err := timed(cred, t.Context(), vault)
+			_, err := timed(t.Context(), cred, vault)
 			require.Error(t, err)
 		})
 		return outcome{fmt.Sprintf("heap %s up, %s allocated", bytesText(peak), bytesText(allocated)), float64(allocated)}

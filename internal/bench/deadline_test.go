@@ -15,7 +15,7 @@ var deadline = situation{
 		cred, wait := hang(t, c)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		waited, _ := timed(cred, ctx, storage)
+		waited, _ := timed(ctx, cred, storage)
 		wait()
 		return outcome{short(waited), float64(waited)}
 	},

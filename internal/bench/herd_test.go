@@ -23,7 +23,7 @@ var herd = situation{
 		start := time.Now()
 		for i := range 1000 {
 			all.Go(func() {
-				_, err := timed(cred, t.Context(), numbered(i%100))
+				_, err := timed(t.Context(), cred, numbered(i%100))
 				assert.NoError(t, err)
 			})
 		}

@@ -49,7 +49,7 @@ func get(tb testing.TB, cred azcore.TokenCredential, s string) azcore.AccessToke
 }
 
 // timed tells how long a caller waited.
-func timed(cred azcore.TokenCredential, ctx context.Context, s string) (waited time.Duration, err error) {
+func timed(ctx context.Context, cred azcore.TokenCredential, s string) (waited time.Duration, err error) {
 	start := time.Now()
 	_, err = cred.GetToken(ctx, scope(s))
 	return time.Since(start), err

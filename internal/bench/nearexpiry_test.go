@@ -21,7 +21,7 @@ var nearExpiry = situation{
 		time.Sleep(time.Until(had.ExpiresOn) - 299*time.Second)
 		outage := entratest.Unavailable(0)
 		entra.SetReply(&outage)
-		waited, err := timed(cred, t.Context(), vault)
+		waited, err := timed(t.Context(), cred, vault)
 		if err != nil {
 			return outcome{fmt.Sprintf("error after %s", short(waited)), 1}
 		}

@@ -23,7 +23,7 @@ func hang(t *testing.T, c candidate) (cred azcore.TokenCredential, wait func()) 
 	before := len(entra.Requests())
 	entra.SetDelay(hanging)
 	var other sync.WaitGroup
-	other.Go(func() { _, _ = timed(cred, context.Background(), storage) })
+	other.Go(func() { _, _ = timed(context.Background(), cred, storage) })
 	for len(entra.Requests()) == before {
 		time.Sleep(time.Millisecond)
 	}
@@ -35,7 +35,7 @@ var otherScope = situation{
 	title: "cached scope while another scope's exchange hangs (5 s)", goal: "microseconds",
 	run: func(t *testing.T, c candidate) outcome {
 		cred, wait := hang(t, c)
-		waited, err := timed(cred, t.Context(), vault)
+		waited, err := timed(t.Context(), cred, vault)
 		wait()
 		require.NoError(t, err)
 		return outcome{short(waited), float64(waited)}

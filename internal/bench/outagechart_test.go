@@ -53,7 +53,7 @@ func watchOutage(t *testing.T, c candidate) (calls []waiting, requests int) {
 					time.Sleep(time.Until(start.Add(next)))
 					w := waiting{at: time.Since(start)}
 					var err error
-					w.waited, err = timed(cred, context.Background(), vault)
+					w.waited, err = timed(context.Background(), cred, vault)
 					w.failed = err != nil
 					mu.Lock()
 					calls = append(calls, w)

@@ -59,7 +59,7 @@ func threeCallers(t *testing.T, cred azcore.TokenCredential) []time.Duration {
 	for i := range waits {
 		all.Go(func() {
 			var err error
-			waits[i], err = timed(cred, context.Background(), vault)
+			waits[i], err = timed(context.Background(), cred, vault)
 			assert.NoError(t, err)
 		})
 	}

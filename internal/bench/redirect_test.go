@@ -22,7 +22,7 @@ func redirect(status int) situation {
 			})
 			client := overTLS(t, map[string]http.Handler{entraHost: instead(entra, away), "elsewhere.example": elsewhere})
 			cred := c.open(t, at(t, client))
-			_, err := timed(cred, t.Context(), vault)
+			_, err := timed(t.Context(), cred, vault)
 			posted := 0
 			for _, r := range elsewhere.Requests() {
 				if r.Assertion != "" {

@@ -23,7 +23,7 @@ var retryAfter = situation{
 		entra.SetReply(&throttled)
 		var err error
 		for range 3 {
-			_, err = timed(cred, t.Context(), vault)
+			_, err = timed(t.Context(), cred, vault)
 			require.Error(t, err)
 		}
 		text := fmt.Sprint(tokenRequests(entra))

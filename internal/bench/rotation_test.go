@@ -28,7 +28,7 @@ var rotation = situation{
 		start := time.Now()
 		for i := 0; ; i++ {
 			// Each time another scope, so that no memory of failures plays a part.
-			if _, err := timed(cred, t.Context(), numbered(i)); err == nil {
+			if _, err := timed(t.Context(), cred, numbered(i)); err == nil {
 				break
 			}
 			require.Less(t, time.Since(start), time.Hour)

@@ -22,7 +22,7 @@ var unparsable = situation{
 			Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
 			Body: `{"token_type":"Bearer","expires_in":3599,"access_token":"` + secret + `"`,
 		})
-		_, err := timed(c.open(t, at(t, entra)), t.Context(), vault)
+		_, err := timed(t.Context(), c.open(t, at(t, entra)), vault)
 		require.Error(t, err)
 		text := fmt.Sprintf("%+v", err)
 		said := "no secret"

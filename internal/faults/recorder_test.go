@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	log.SetOutput(io.Discard) // net/http tells it of connections that misbehave, and quotes them
 	azlog.SetListener(azcoreLog)
-	os.Exit(m.Run())
+	m.Run()
 }
 
 // The places where a secret could come out.

@@ -18,7 +18,7 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	debug.SetGCPercent(400) // time matters here, memory does not
-	os.Exit(m.Run())
+	m.Run()
 }
 
 const (
