@@ -34,9 +34,10 @@
 // # Waiting
 //
 // While a valid token is in memory GetToken returns it at once, whatever the token endpoint is doing: a token past its
-// refresh time is renewed in the background. In its last five seconds a token waits for its successor. Without a token,
+// refresh time is renewed in the background. That time is what Entra ID says, else half of the token's life, and up to a quarter of it
+// earlier at random, so that the pods of one rollout do not all come at once. In its last five seconds a token waits for its successor. Without a token,
 // callers wait for the one exchange in flight, each no longer than its own context; the exchange belongs to none of them, and
-// ends by its own time, 30 s, and half of that with what retries after refusals add. [Credential.Prefetch] starts exchanges before
+// ends after 30 s, or 15 s after [Options.PropagationTimeout] where that is longer. [Credential.Prefetch] starts exchanges before
 // anybody waits.
 //
 // There is a token for each tenant, each list of scopes as it was asked for, and for [policy.TokenRequestOptions.EnableCAE], which
@@ -83,7 +84,7 @@
 //
 // # Concurrency
 //
-// Everything here is safe for concurrent use. Options are read by New; change none that are pointers or slices afterwards.
+// Everything here is safe for concurrent use.
 //
 // # Related packages
 //

@@ -2,64 +2,113 @@ package tokenfile_test
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/entrafed/entrafed/exchange/entratest"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// sample has the shape of a projected token, and a signature that is none.
-var sample = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k1"}`)) + "." +
-	base64.RawURLEncoding.EncodeToString([]byte(`{
-		"iss": "https://eastus.oic.prod-aks.azure.com/tenant/cluster/",
-		"sub": "system:serviceaccount:shop:checkout",
-		"aud": ["api://AzureADTokenExchange"],
-		"exp": 4102444800,
-		"kubernetes.io": {"namespace": "shop", "pod": {"name": "checkout-0", "uid": "1"}}
-	}`)) + ".c2lnbmF0dXJl"
+// New does not touch the file, which may appear later.
+func ExampleNew() {
+	source := tokenfile.New("/var/run/secrets/azure/tokens/azure-identity-token") // in a pod: os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
+	fmt.Println(source.Path())
+	// Output: /var/run/secrets/azure/tokens/azure-identity-token
+}
 
+// The file is read anew at each call, so a token that has been replaced is never handed out.
 func ExampleSource_Assertion() {
-	dir, err := os.MkdirTemp("", "example")
+	dir, err := os.MkdirTemp("", "volume") // in a test: t.TempDir()
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "azure-identity-token") // in a pod: os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
-	if err := os.WriteFile(path, []byte(sample+"\n"), 0o600); err != nil {
-		log.Fatal(err)
-	}
-
 	source := tokenfile.New(path)
-	assertion, err := source.Assertion(context.Background())
+	var cluster entratest.Cluster
+	for range 2 {
+		issued, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(issued+"\n"), 0o600); err != nil { // the kubelet does
+			log.Fatal(err)
+		}
+		assertion, err := source.Assertion(context.Background())
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(assertion == issued)
+	}
+	// Output:
+	// true
+	// true
+}
+
+// What is wrong with the file is told by errors.Is, and in words that hold nothing of the file.
+func ExampleSource_Assertion_errors() {
+	dir, err := os.MkdirTemp("", "files") // in a test: t.TempDir()
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(assertion == sample)
-	// Output: true
+	defer os.RemoveAll(dir)
+	expired, err := new(entratest.Cluster).Token(entratest.TokenRequest{Lifetime: -time.Hour})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for name, content := range map[string]string{"expired": expired, "malformed": "hunter2"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			log.Fatal(err)
+		}
+	}
+	for _, name := range []string{"expired", "malformed", "missing"} {
+		_, err := tokenfile.New(filepath.Join(dir, name)).Assertion(context.Background())
+		switch {
+		case errors.Is(err, tokenfile.ErrExpired):
+			fmt.Println(name, "- is the kubelet still replacing it?")
+		case errors.Is(err, tokenfile.ErrMalformed):
+			fmt.Println(name, "- is it the right file?")
+		case errors.Is(err, fs.ErrNotExist):
+			fmt.Println(name, "- was the pod created after the webhook was set up?")
+		default:
+			fmt.Println(name, err)
+		}
+	}
+	// Output:
+	// expired - is the kubelet still replacing it?
+	// malformed - is it the right file?
+	// missing - was the pod created after the webhook was set up?
 }
 
+// What a token claims is for messages. It is not verified: Entra ID does that.
 func ExampleParse() {
-	token, err := tokenfile.Parse(sample)
+	raw, err := new(entratest.Cluster).Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout", Pod: "checkout-0"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := tokenfile.Parse(raw)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("issuer  ", token.Issuer)
 	fmt.Println("subject ", token.Subject)
 	fmt.Println("audience", token.Audience)
-	fmt.Println("expires ", token.Expiry)
+	fmt.Println("lifetime", token.Expiry.Sub(token.IssuedAt))
 	fmt.Println("pod     ", token.Kubernetes.Pod.Name)
 	// Output:
-	// issuer   https://eastus.oic.prod-aks.azure.com/tenant/cluster/
+	// issuer   https://eastus.oic.prod-aks.azure.com/10000000-0000-4000-8000-000000000001/20000000-0000-4000-8000-000000000002/
 	// subject  system:serviceaccount:shop:checkout
 	// audience [api://AzureADTokenExchange]
-	// expires  2100-01-01 00:00:00 +0000 UTC
+	// lifetime 1h0m0s
 	// pod      checkout-0
 }
 
+// An error says which part is wrong, and quotes none of it.
 func ExampleParse_malformed() {
 	_, err := tokenfile.Parse("hunter2")
 	fmt.Println(err)

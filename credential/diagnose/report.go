@@ -52,7 +52,7 @@ const (
 	NotReached Mark = "not reached" // not looked at, or not judged, because of another link
 )
 
-// Link is a link of the chain.
+// Link is a link of the chain: what was seen of it, and what is wrong with it.
 type Link struct {
 	Name     Name          `json:"name"`
 	Mark     Mark          `json:"mark"`
@@ -65,7 +65,7 @@ type Link struct {
 	Transient bool `json:"transient,omitempty"`
 }
 
-// Fact is one thing that was seen.
+// Fact is one thing that was seen, and what it is called.
 type Fact struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`

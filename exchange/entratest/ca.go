@@ -19,7 +19,7 @@ import (
 const certificateLifetime = 90 * 24 * time.Hour
 
 // CA is a certificate authority for tests over TLS: for a fake Entra ID, an issuer, or a token proxy that is asked for by another
-// name than its host. A rotation is a second CA. Its key is in memory only. It is safe for concurrent use.
+// name than its host. Make one with [NewCA]. A rotation is a second CA. Its key is in memory only. It is safe for concurrent use.
 type CA struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey

@@ -1,113 +1,56 @@
 package entratest_test
 
 import (
-	"encoding/json"
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"log"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"github.com/entrafed/entrafed/exchange"
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A Server is a transport: no socket, no certificates. Here a plain request goes through it; an azcore client takes it as
-// ClientOptions.Transport.
-func ExampleServer() {
-	var entra entratest.Server
+// A Server is a transport: no socket, no certificates. The code under test, here signIn, is as it is in production but for that.
+func Example() {
 	var cluster entratest.Cluster
 	assertion, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	form := url.Values{
-		"grant_type":            {"client_credentials"},
-		"client_id":             {"11111111-2222-3333-4444-555555555555"},
-		"scope":                 {"https://vault.azure.net/.default"},
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-		"client_assertion":      {assertion},
-	}
-	request, err := http.NewRequest(http.MethodPost, "https://login.microsoftonline.com/contoso/oauth2/v2.0/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		panic(err)
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	reply, err := entra.Do(request)
-	if err != nil {
-		panic(err)
-	}
-	defer reply.Body.Close()
-	var token struct {
-		TokenType string `json:"token_type"`
-		ExpiresIn int    `json:"expires_in"`
-	}
-	if err := json.NewDecoder(reply.Body).Decode(&token); err != nil {
-		panic(err)
-	}
-	fmt.Println(reply.Status, token.TokenType, token.ExpiresIn)
-	for _, seen := range entra.Requests() {
-		fmt.Println(seen.Kind, seen.TenantID, seen.Scope)
-	}
-	// Output:
-	// 200 OK Bearer 3599
-	// token contoso https://vault.azure.net/.default
-}
-
-// What goes wrong is scripted: here a throttled request, then a federated credential that has not
-// propagated yet, then service, which finds the empty request wanting.
-func ExampleServer_Enqueue() {
 	var entra entratest.Server
-	entra.Enqueue(entratest.Throttle(5*time.Second), entratest.Refuse(700211))
-	for range 3 {
-		request, err := http.NewRequest(http.MethodPost, "https://login.microsoftonline.com/contoso/oauth2/v2.0/token", nil)
-		if err != nil {
-			panic(err)
-		}
-		reply, err := entra.Do(request)
-		if err != nil {
-			panic(err)
-		}
-		reply.Body.Close()
-		fmt.Printf("%s, Retry-After %q\n", reply.Status, reply.Header.Get("Retry-After"))
+	fmt.Println(signIn(&entra, assertion))
+	for _, seen := range entra.Requests() {
+		fmt.Println(seen.Kind, seen.Host, seen.TenantID, seen.Scope)
 	}
 	// Output:
-	// 429 Too Many Requests, Retry-After "5"
-	// 401 Unauthorized, Retry-After ""
-	// 400 Bad Request, Retry-After ""
+	// <nil>
+	// token login.microsoftonline.com contoso.com https://vault.azure.net/.default
 }
 
-// A projected token is a file as in a pod. The program under test gets its path in AZURE_FEDERATED_TOKEN_FILE.
-func ExampleCluster_Project() {
-	dir, err := os.MkdirTemp("", "volume") // in a test: t.TempDir()
+// signIn stands for the code under test: it exchanges a federated token for an access token. For code with an Azure SDK client, the
+// transport goes into the credential's ClientOptions.
+func signIn(transport policy.Transporter, assertion string) error {
+	options := &exchange.ClientOptions{}
+	options.Transport = transport
+	options.Retry.MaxRetries = -1
+	client, err := exchange.NewClient(options)
 	if err != nil {
-		panic(err)
+		return err
 	}
-	defer os.RemoveAll(dir)
-	var cluster entratest.Cluster
-	volume, err := cluster.Project(dir, "token/azure-identity-token", entratest.TokenRequest{Namespace: "shop", Pod: "checkout-0"})
-	if err != nil {
-		panic(err)
+	_, err = client.Exchange(context.Background(), exchange.Request{
+		TenantID:  "contoso.com",
+		ClientID:  "11111111-2222-3333-4444-555555555555",
+		Scopes:    []string{"https://vault.azure.net/.default"},
+		Assertion: assertion,
+	})
+	if refusal, ok := errors.AsType[*exchange.Error](err); ok {
+		sentence, _, _ := strings.Cut(refusal.Description, ". ")
+		return errors.New(cmp.Or(sentence, http.StatusText(refusal.StatusCode)))
 	}
-	before, err := os.ReadFile(volume.Path())
-	if err != nil {
-		panic(err)
-	}
-	if err := volume.Rotate(); err != nil { // as the kubelet does at 80 % of the lifetime
-		panic(err)
-	}
-	after, err := os.ReadFile(volume.Path())
-	if err != nil {
-		panic(err)
-	}
-	path, err := filepath.Rel(dir, volume.Path())
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(filepath.ToSlash(path))
-	fmt.Println(string(before) != string(after), string(after) == volume.Token())
-	// Output:
-	// token/azure-identity-token
-	// true true
+	return err
 }

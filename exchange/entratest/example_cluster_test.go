@@ -1,0 +1,156 @@
+package entratest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/entrafed/entrafed/exchange/entratest"
+)
+
+// A token is one that kube-apiserver would issue.
+func ExampleCluster_Token() {
+	var cluster entratest.Cluster
+	raw, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout", Pod: "checkout-0"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(raw, claims); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(claims["sub"], claims["aud"])
+	// Output: system:serviceaccount:shop:checkout [api://AzureADTokenExchange]
+}
+
+// The issuer's documents, without a socket.
+func ExampleCluster_Do() {
+	var cluster entratest.Cluster
+	r, err := http.NewRequest(http.MethodGet, entratest.DefaultIssuer+".well-known/openid-configuration", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	reply, err := cluster.Do(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer reply.Body.Close()
+	var document struct{ Issuer string }
+	if err := json.NewDecoder(reply.Body).Decode(&document); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(document.Issuer == entratest.DefaultIssuer)
+	// Output: true
+}
+
+// With a server of its own, the issuer is asked for its keys over TLS, as Entra ID asks the real one.
+func ExampleCluster_ServeHTTP() {
+	var cluster entratest.Cluster
+	issuer := httptest.NewTLSServer(&cluster)
+	defer issuer.Close()
+	cluster.Issuer = issuer.URL
+
+	entra := &entratest.Server{HTTPClient: issuer.Client()}
+	trusted := checkout
+	trusted.Issuer = issuer.URL
+	if err := entra.Trust(trusted); err != nil {
+		log.Fatal(err)
+	}
+	assertion, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signIn(entra, assertion))
+	// Output: <nil>
+}
+
+// Entra ID cannot reach the cluster's issuer, as behind a firewall.
+func ExampleCluster_SetUnavailable() {
+	entra, cluster, assertion := setUp()
+	cluster.SetUnavailable(true)
+	fmt.Println(signIn(entra, assertion))
+	cluster.SetUnavailable(false)
+	fmt.Println(signIn(entra, assertion))
+	// Output:
+	// AADSTS90061: Request to External OIDC endpoint failed
+	// <nil>
+}
+
+// The cluster's signing key is rotated. A token from before stays good while the issuer shows the old key, too.
+func ExampleCluster_RotateKey() {
+	entra, cluster, assertion := setUp()
+	if err := cluster.RotateKey(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signIn(entra, assertion))
+	// Output: <nil>
+}
+
+// Once the old key is gone, it takes the kubelet's next token.
+func ExampleCluster_DropOldKeys() {
+	entra, cluster, old := setUp()
+	if err := cluster.RotateKey(); err != nil {
+		log.Fatal(err)
+	}
+	cluster.DropOldKeys()
+	next, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("old token:", strings.Contains(fmt.Sprint(signIn(entra, old)), "AADSTS7000272"))
+	fmt.Println("next token:", signIn(entra, next))
+	// Output:
+	// old token: true
+	// next token: <nil>
+}
+
+// A projected token is a file as in a pod. The program under test gets its path in AZURE_FEDERATED_TOKEN_FILE.
+func ExampleCluster_Project() {
+	dir, err := os.MkdirTemp("", "volume") // in a test: t.TempDir()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	var cluster entratest.Cluster
+	volume, err := cluster.Project(dir, "azure-identity-token", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	content, err := os.ReadFile(volume.Path())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(filepath.Base(volume.Path()), string(content) == volume.Token())
+	// Output: azure-identity-token true
+}
+
+// The kubelet replaces a token at 80 % of its lifetime, here by hand.
+func ExampleProjection_Rotate() {
+	dir, err := os.MkdirTemp("", "volume") // in a test: t.TempDir()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	var cluster entratest.Cluster
+	volume, err := cluster.Project(dir, "azure-identity-token", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	before := volume.Token()
+	if err := volume.Rotate(); err != nil {
+		log.Fatal(err)
+	}
+	after, err := os.ReadFile(volume.Path())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(after) == volume.Token(), string(after) == before)
+	// Output: true false
+}
