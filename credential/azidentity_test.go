@@ -1,12 +1,10 @@
 package credential_test
 
 import (
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -150,11 +148,7 @@ func TestMigratedClaims(t *testing.T) {
 }
 
 func TestMigratedAllowedTenants(t *testing.T) {
-	for name, row := range map[string]struct {
-		allowed []string
-		asked   string
-		want    string // on the wire; empty: an error
-	}{
+	for name, row := range map[string]tenantRow{
 		"nothing asked for":               {nil, "", tenantID},
 		"nothing asked for, any allowed":  {[]string{"*"}, "", tenantID},
 		"nothing asked for, one allowed":  {[]string{"A"}, "", tenantID},
@@ -172,18 +166,7 @@ func TestMigratedAllowedTenants(t *testing.T) {
 		"invalid: a parenthesis":          {[]string{"*"}, "invalid(tenant", ""},
 		"different: case does not matter": {[]string{"contoso.onmicrosoft.com"}, "Contoso.OnMicrosoft.com", "contoso.onmicrosoft.com"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			r.options.AdditionallyAllowedTenants = row.allowed
-			_, err := r.credential(t).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault}, TenantID: row.asked})
-			if row.want == "" {
-				require.ErrorContains(t, err, row.asked)
-				require.Empty(t, r.entra.Requests())
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, "/"+row.want+"/oauth2/v2.0/token", r.entra.Requests()[0].Path)
-		})
+		t.Run(name, row.check)
 	}
 }
 
@@ -331,10 +314,6 @@ func TestMigratedTelemetry(t *testing.T) {
 	}
 }
 
-type policyFunc func(*policy.Request) (*http.Response, error)
-
-func (f policyFunc) Do(req *policy.Request) (*http.Response, error) { return f(req) }
-
 func TestMigratedPoliciesRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
@@ -435,19 +414,6 @@ func TestMigratedCredentialsShareNothing(t *testing.T) {
 	require.Len(t, r.entra.Requests(), 2)
 }
 
-// tokenProxy is the proxy of an AKS identity binding on loopback. The credential trusts it by its variables alone.
-func tokenProxy(t *testing.T, entra http.Handler) (address, ca string) {
-	server := httptest.NewTLSServer(http.StripPrefix("/proxy", entra))
-	t.Cleanup(server.Close)
-	return server.URL + "/proxy", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-}
-
-func clearBinding(t *testing.T) {
-	for _, name := range []string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"} {
-		t.Setenv(name, "")
-	}
-}
-
 func TestMigratedTokenProxy(t *testing.T) {
 	for name, set := range map[string]func(t *testing.T, ca string){
 		"CA as data": func(t *testing.T, ca string) { t.Setenv("AZURE_KUBERNETES_CA_DATA", ca) },
@@ -458,23 +424,17 @@ func TestMigratedTokenProxy(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			clearBinding(t)
-			address, ca := tokenProxy(t, &r.entra)
-			t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", address)
-			set(t, ca)
-			r.options.Transport, r.options.EnableAzureProxy = nil, true
-			r.options.PerCallPolicies = []policy.Policy{policyFunc(func(req *policy.Request) (*http.Response, error) {
-				req.Raw().Header.Set("X-Policy", "1")
-				return req.Next()
-			})}
+			r := newBoundRig(t)
+			t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", r.url)
+			set(t, r.ca)
+			r.options.PerCallPolicies = []policy.Policy{heading("X-Policy")}
 			get(t, r.credential(t), scope(vault))
 			require.Nil(t, r.options.Transport, "the options stay as they are")
 			require.Len(t, r.entra.Requests(), 1)
 			request := r.entra.Requests()[0]
 			require.Equal(t, "login.microsoftonline.com", request.Host)
 			require.Equal(t, "/"+tenantID+"/oauth2/v2.0/token", request.Path)
-			require.Equal(t, "1", request.Header.Get("X-Policy"))
+			require.Equal(t, "yes", request.Header.Get("X-Policy"))
 			require.True(t, r.file.Token() == request.Assertion)
 		})
 	}
@@ -482,12 +442,10 @@ func TestMigratedTokenProxy(t *testing.T) {
 
 // Different: azidentity replaces the Transport by one of its own. Here it stays, so it must be one that the CA can be set on.
 func TestMigratedTokenProxyKeepsTheTransport(t *testing.T) {
-	r := newRig(t)
-	clearBinding(t)
-	address, ca := tokenProxy(t, &r.entra)
-	t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", address)
-	t.Setenv("AZURE_KUBERNETES_CA_DATA", ca)
-	r.options.EnableAzureProxy = true
+	r := newBoundRig(t)
+	t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", r.url)
+	t.Setenv("AZURE_KUBERNETES_CA_DATA", r.ca)
+	r.options.Transport = &r.entra
 	_, err := credential.New(&r.options)
 	require.ErrorContains(t, err, "AZURE_KUBERNETES_CA_DATA")
 	require.ErrorContains(t, err, "*http.Client")

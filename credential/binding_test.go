@@ -14,11 +14,6 @@ import (
 	"github.com/entrafed/entrafed/credential"
 )
 
-// bindingVariables are those of AKS identity bindings, and one that the other helpers leave alone.
-var bindingVariables = []string{
-	"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA", "AZURE_REGIONAL_AUTHORITY_NAME",
-}
-
 // boundRig is a rig with the token proxy of an identity binding in the cluster.
 type boundRig struct {
 	*rig
@@ -29,9 +24,6 @@ type boundRig struct {
 // newBoundRig returns a rig that is set up for the proxy, but for the variables.
 func newBoundRig(t *testing.T) *boundRig {
 	r := &boundRig{rig: newRig(t), names: make(chan string, 10)}
-	for _, name := range bindingVariables {
-		t.Setenv(name, "")
-	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		r.names <- q.TLS.ServerName
 		http.StripPrefix("/base", &r.entra).ServeHTTP(w, q)
@@ -44,14 +36,6 @@ func newBoundRig(t *testing.T) *boundRig {
 	r.options.Transport = nil
 	r.options.EnableAzureProxy = true
 	return r
-}
-
-// injector is a policy of the user's.
-type injector struct{}
-
-func (injector) Do(r *policy.Request) (*http.Response, error) {
-	r.Raw().Header.Set("X-Injected", "yes")
-	return r.Next()
 }
 
 func TestIdentityBindingOfTheEnvironment(t *testing.T) {
@@ -80,7 +64,7 @@ func TestIdentityBindingOfTheEnvironment(t *testing.T) {
 			r := newBoundRig(t)
 			t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", r.url)
 			sni := set(t, r)
-			r.options.PerCallPolicies = []policy.Policy{injector{}}
+			r.options.PerCallPolicies = []policy.Policy{heading("X-Injected")}
 			before := r.options.ClientOptions
 			c := r.credential(t)
 			require.Equal(t, before, r.options.ClientOptions)
@@ -134,7 +118,7 @@ func TestIdentityBindingIsOffUnlessAskedFor(t *testing.T) {
 	r := newBoundRig(t)
 	r.options.EnableAzureProxy = false
 	r.options.Transport = &r.entra
-	for _, name := range bindingVariables[:4] {
+	for _, name := range bindingVariables {
 		t.Setenv(name, "nonsense")
 	}
 	get(t, r.credential(t), scope(vault))

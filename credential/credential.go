@@ -46,8 +46,8 @@ func clean(s string) string { return redact.New("").Clean(s) }
 // New returns a credential made of the options and, where they are empty, the environment. New(nil) is right in a pod that
 // the workload identity webhook set up. It sends nothing and does not read the token file, which may appear later.
 //
-// The error reports everything that is missing or malformed at once. It is [ErrNotConfigured] when the environment has
-// nothing of a workload identity.
+// The error reports everything that is missing or malformed at once. [errors.Is] finds [ErrNotConfigured] in it when the
+// environment has nothing of a workload identity.
 func New(options *Options) (*Credential, error) {
 	if options == nil {
 		options = &Options{}
@@ -81,8 +81,9 @@ func New(options *Options) (*Credential, error) {
 // replaces the cached one. Azure SDK clients call this method, concurrently and often: a hit costs about two readings of
 // the clock, takes no lock and allocates nothing, several scopes or a tenant that "*" allows aside.
 //
-// The error says what was asked for, what went wrong and, where that is known, how to mend it. It stops the retries of
-// azcore's pipeline, because what could be retried has been.
+// The error is one line, and %+v prints it as a block. It says what was asked for, what went wrong and, where that is known, how
+// to mend it. [errors.As] finds an [*exchange.Error] in it if Entra ID refused; [errors.Is] finds the error of the context, or of the
+// token file. It stops the retries of azcore's pipeline, because what could be retried has been.
 func (c *Credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	k, err := c.key(&options)
 	if err != nil {
@@ -121,7 +122,8 @@ func (c *Credential) key(options *policy.TokenRequestOptions) (key, error) {
 }
 
 // Prefetch starts the exchanges for tokens that the application knows it will need, and waits for none of them. It does nothing
-// for what is cached or under way already. The error tells of requests that cannot be made; failures of the exchanges show in
+// for what is cached or under way already. A request must be as the client's will be: Azure SDK clients set EnableCAE, and a token
+// without it is another one. The error tells of requests that cannot be made; failures of the exchanges show in
 // [Credential.Status] and in the next GetToken. Claims are ignored.
 func (c *Credential) Prefetch(requests ...policy.TokenRequestOptions) error {
 	var errs []error

@@ -90,12 +90,8 @@ type refusedError struct {
 	hint      hint.Hint
 }
 
-// refused adds to Entra ID's refusal what it was presented with, which it does not always say, and the likely cause.
-func (c *Credential) refused(err error, r exchange.Request) error {
-	refusal, ok := errors.AsType[*exchange.Error](err)
-	if !ok {
-		return err
-	}
+// refused adds to err, which is Entra ID's refusal, what that was presented with, which it does not always say, and the likely cause.
+func (c *Credential) refused(err error, refusal *exchange.Error, r exchange.Request) error {
 	presented, token := "", (*tokenfile.Token)(nil)
 	if parsed, bad := tokenfile.Parse(r.Assertion); bad != nil {
 		_, why, _ := strings.Cut(bad.Error(), tokenfile.ErrMalformed.Error()+": ")

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ExchangeEvent tells of one finished exchange, for metrics. It holds no secret.
+// ExchangeEvent tells of one finished exchange, for metrics. It holds no secret, and may be kept: no two share anything.
 type ExchangeEvent struct {
 	TenantID  string // in lower case
 	ClientID  string
@@ -23,7 +23,7 @@ type ExchangeEvent struct {
 	Attempts int           // token requests, azcore's HTTP retries not counted; zero if no federated token could be had
 
 	ExpiresOn time.Time // of the new access token; zero after a failure
-	Err       error     // nil after a success
+	Err       error     // nil after a success, else as GetToken's: [errors.As] finds an [*exchange.Error] if Entra ID refused
 }
 
 // events is where exchanges are told of.

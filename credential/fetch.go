@@ -90,10 +90,11 @@ func (c *Credential) attempt(ctx context.Context, r *exchange.Request, told *sto
 		if err == nil {
 			return token, nil, nil
 		}
-		if _, ok := errors.AsType[*exchange.Error](err); !ok || ctx.Err() != nil {
+		refusal, ok := errors.AsType[*exchange.Error](err)
+		if !ok || ctx.Err() != nil {
 			return azcore.AccessToken{}, nil, after(last, overdue(ctx, start, "token from "+c.client.Host(), err))
 		}
-		last = c.refused(err, *r)
+		last = c.refused(err, refusal, *r)
 		if again || !stale(err) {
 			return azcore.AccessToken{}, last, nil
 		}

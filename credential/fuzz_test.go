@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/credential"
@@ -73,14 +71,9 @@ func FuzzChallenge(f *testing.F) {
 		sent := 0
 		resource := transportFunc(func(r *http.Request) (*http.Response, error) {
 			sent++
-			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{"Www-Authenticate": {challenge}}, Body: http.NoBody, Request: r}, nil
+			return answering(http.StatusUnauthorized, challenge)(r)
 		})
-		pipeline := runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{
-			PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(c, []string{vault}, nil)},
-		}, &policy.ClientOptions{Transport: resource, PerRetryPolicies: []policy.Policy{c.InvalidateOn401()}})
-		request, err := runtime.NewRequest(t.Context(), http.MethodGet, "https://vault.example")
-		require.NoError(t, err)
-		_, err = pipeline.Do(request)
+		_, err = newSDKClient(c, "https://vault.example", resource, c.InvalidateOn401()).send(t.Context())
 		require.LessOrEqual(t, sent, 2)
 		require.LessOrEqual(t, len(entra.Requests()), 2)
 		if err != nil {

@@ -2,6 +2,7 @@ package credential_test
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -54,9 +55,12 @@ func (r *rig) credential(t *testing.T) *credential.Credential {
 	return c
 }
 
+// bindingVariables are those of AKS identity bindings.
+var bindingVariables = []string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}
+
 func clearEnvironment(t *testing.T) {
-	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME",
-		"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"} {
+	for _, name := range append(bindingVariables,
+		"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME") {
 		t.Setenv(name, "")
 	}
 }
@@ -71,6 +75,29 @@ func get(t *testing.T, c *credential.Credential, options policy.TokenRequestOpti
 	require.NoError(t, err)
 	require.NotEmpty(t, token.Token)
 	return token
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) Do(req *http.Request) (*http.Response, error) { return f(req) }
+
+// answering is a resource that always answers with the status and the challenges.
+func answering(status int, challenges ...string) transportFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Header: http.Header{"Www-Authenticate": challenges}, Body: http.NoBody, Request: req}, nil
+	}
+}
+
+type policyFunc func(*policy.Request) (*http.Response, error)
+
+func (f policyFunc) Do(req *policy.Request) (*http.Response, error) { return f(req) }
+
+// heading is a policy of the user's, which sets a header.
+func heading(name string) policy.Policy {
+	return policyFunc(func(req *policy.Request) (*http.Response, error) {
+		req.Raw().Header.Set(name, "yes")
+		return req.Next()
+	})
 }
 
 func writeFile(t *testing.T, content string) string {

@@ -68,7 +68,8 @@ type Options struct {
 	// a success. Zero means 15 seconds; negative means no retries.
 	PropagationTimeout time.Duration
 
-	// MaxTokens bounds the access tokens held. Default: 131,072.
+	// MaxTokens bounds the access tokens held; beyond it, expired ones go first, then the least recently used. Zero or negative
+	// means 131,072.
 	MaxTokens int
 
 	// Logger is told of exchanges (info), failed ones (error, or warning if nobody waited when the exchange began), throttling
@@ -157,11 +158,11 @@ func newClient(o *Options, binding *exchange.IdentityBinding, errs *problems) *e
 		options.Authority, settings["Authority"] = env(envAuthorityHost), envAuthorityHost
 	}
 	client, err := exchange.NewClient(&options)
-	wrong, ok := errors.AsType[exchange.OptionErrors](err)
-	for _, e := range wrong {
-		errs.addf("%s: %w", settings[e.Option], e.Err) // by the name that the user knows it by
-	}
-	if err != nil && !ok {
+	if wrong, ok := errors.AsType[exchange.OptionErrors](err); ok {
+		for _, e := range wrong {
+			errs.addf("%s: %w", settings[e.Option], e.Err) // by the name that the user knows it by
+		}
+	} else if err != nil {
 		errs.add(err)
 	}
 	return client

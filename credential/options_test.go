@@ -30,27 +30,6 @@ func TestEnvironmentConfiguresTheCredential(t *testing.T) {
 	require.Equal(t, r.file.Token(), request.Assertion)
 }
 
-func TestOptionsWinOverTheEnvironment(t *testing.T) {
-	r := newRig(t)
-	t.Setenv("AZURE_CLIENT_ID", "other")
-	t.Setenv("AZURE_TENANT_ID", "other")
-	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", "/nowhere")
-	t.Setenv("AZURE_AUTHORITY_HOST", "https://nowhere.example")
-	r.options.Cloud = cloud.AzureChina
-	get(t, r.credential(t), scope(vault))
-	request := r.entra.Requests()[0]
-	require.Equal(t, clientID, request.ClientID)
-	require.Equal(t, tenantID, request.TenantID)
-	require.Equal(t, "login.chinacloudapi.cn", request.Host)
-	require.Equal(t, r.file.Token(), request.Assertion)
-}
-
-func TestPublicCloudIsTheDefault(t *testing.T) {
-	r := newRig(t)
-	get(t, r.credential(t), scope(vault))
-	require.Equal(t, "login.microsoftonline.com", r.entra.Requests()[0].Host)
-}
-
 func TestNewReadsNoTokenFile(t *testing.T) {
 	r := newRig(t)
 	r.options.TokenFilePath = "/does/not/exist/yet"
@@ -283,14 +262,6 @@ func TestErrorsOfTheAssertionAreWrapped(t *testing.T) {
 			require.Empty(t, r.entra.Requests())
 		})
 	}
-}
-
-func TestMalformedAuthorityOfTheEnvironmentIsNamed(t *testing.T) {
-	r := newRig(t)
-	t.Setenv("AZURE_AUTHORITY_HOST", "login.microsoftonline.com")
-	_, err := credential.New(&r.options)
-	require.ErrorContains(t, err, "AZURE_AUTHORITY_HOST")
-	require.ErrorContains(t, err, "not an https URL")
 }
 
 func TestNewDoesNotChangeTheOptions(t *testing.T) {

@@ -134,11 +134,6 @@ func overTLS(t *testing.T, handler http.Handler) (string, *http.Client) {
 	return server.URL, server.Client()
 }
 
-// signInOverTLS puts the rig's Entra ID behind a socket.
-func (r *rig) signInOverTLS(t *testing.T) {
-	r.options.Cloud.ActiveDirectoryAuthorityHost, r.options.Transport = overTLS(t, &r.entra)
-}
-
 // signingKeys asks Entra ID for its keys, as a resource does.
 func (r *rig) signingKeys(t *testing.T) jwt.Keyfunc {
 	req := httptest.NewRequest(http.MethodGet, "https://login.microsoftonline.com/"+tenantID+"/discovery/v2.0/keys", nil)
@@ -173,6 +168,39 @@ func (r *rig) exchanges() []entratest.Request {
 type sdkClient struct {
 	pipeline runtime.Pipeline
 	url      string
+}
+
+// site is a resource as clients reach it, with the credential that they share and the rig behind that.
+type site struct {
+	*rig
+	*resource
+	*credential.Credential
+	url       string // of the resource
+	transport policy.Transporter
+}
+
+// newSite returns one whose Entra ID and resource are behind sockets.
+func newSite(t *testing.T) site {
+	s := site{rig: newRig(t)}
+	s.options.Cloud.ActiveDirectoryAuthorityHost, s.options.Transport = overTLS(t, &s.entra)
+	s.resource = s.rig.resource(t)
+	s.url, s.transport = overTLS(t, s.resource)
+	s.Credential = s.credential(t)
+	return s
+}
+
+// client returns a client of the site's resource.
+func (s site) client(perRetry ...policy.Policy) sdkClient {
+	return newSDKClient(s.Credential, s.url, s.transport, perRetry...)
+}
+
+// clients returns n of them.
+func (s site) clients(n int, perRetry ...policy.Policy) []sdkClient {
+	all := make([]sdkClient, n)
+	for i := range all {
+		all[i] = s.client(perRetry...)
+	}
+	return all
 }
 
 func newSDKClient(c azcore.TokenCredential, url string, transport policy.Transporter, perRetry ...policy.Policy) sdkClient {
@@ -231,10 +259,7 @@ func TestAzcoresRequestsGoOnWhileTokensAreRefreshed(t *testing.T) {
 		r.entra.SetDelay(10 * time.Second)
 		service := r.resource(t)
 		c := r.credential(t)
-		var clients []sdkClient
-		for range 5 {
-			clients = append(clients, newSDKClient(c, "https://vault.example", service))
-		}
+		clients := site{Credential: c, url: "https://vault.example", transport: service}.clients(5)
 		clients[0].wants(t, http.StatusOK)
 		for step := range 3 * 60 * 3 { // three hours in steps of 20 s
 			switch time.Duration(step) * 20 * time.Second {
@@ -256,115 +281,88 @@ func TestAzcoresRequestsGoOnWhileTokensAreRefreshed(t *testing.T) {
 }
 
 func TestClaimsChallengeIsAnsweredByOneNewToken(t *testing.T) {
-	r := newRig(t)
-	r.signInOverTLS(t)
-	service := r.resource(t)
-	url, transport := overTLS(t, service)
-	c := r.credential(t)
-	client := newSDKClient(c, url, transport)
+	s := newSite(t)
+	client := s.client()
 	client.wants(t, http.StatusOK)
-	require.Equal(t, []int{1}, service.took())
+	require.Equal(t, []int{1}, s.took())
 
-	service.refuse(1, claimsChallenge(1700000000))
+	s.refuse(1, claimsChallenge(1700000000))
 	client.wants(t, http.StatusOK)
-	require.Equal(t, []int{1, 2}, service.took(), "the new token went out with the same request")
-	require.Equal(t, []any{"CP1"}, service.claims[1]["xms_cc"])
-	require.Len(t, r.exchanges(), 2)
-	require.JSONEq(t, `{"access_token":{"xms_cc":{"values":["CP1"]}}}`, r.exchanges()[0].Claims)
-	require.JSONEq(t, claimsSent(1700000000), r.exchanges()[1].Claims)
+	require.Equal(t, []int{1, 2}, s.took(), "the new token went out with the same request")
+	require.Equal(t, []any{"CP1"}, s.claims[1]["xms_cc"])
+	require.Len(t, s.exchanges(), 2)
+	require.JSONEq(t, `{"access_token":{"xms_cc":{"values":["CP1"]}}}`, s.exchanges()[0].Claims)
+	require.JSONEq(t, claimsSent(1700000000), s.exchanges()[1].Claims)
 
 	client.wants(t, http.StatusOK)
-	newSDKClient(c, url, transport).wants(t, http.StatusOK)
-	require.Equal(t, []int{2, 2}, service.took(), "nobody gets the stale token any more")
-	require.Len(t, r.exchanges(), 2)
+	s.client().wants(t, http.StatusOK)
+	require.Equal(t, []int{2, 2}, s.took(), "nobody gets the stale token any more")
+	require.Len(t, s.exchanges(), 2)
 }
 
 func TestFiftyClientsOfOneCredentialShareItsExchanges(t *testing.T) {
-	r := newRig(t)
-	r.signInOverTLS(t)
-	service := r.resource(t)
-	url, transport := overTLS(t, service)
-	c := r.credential(t)
-	var clients []sdkClient
-	for range 50 {
-		clients = append(clients, newSDKClient(c, url, transport))
-	}
+	s := newSite(t)
+	clients := s.clients(50)
 	together(t, clients)
-	require.Equal(t, repeat(1, 50), service.took())
-	require.Len(t, r.exchanges(), 1, "one from cold")
+	require.Equal(t, repeat(1, 50), s.took())
+	require.Len(t, s.exchanges(), 1, "one from cold")
 
 	for challenge := 1; challenge <= 2; challenge++ {
-		service.refuse(challenge, claimsChallenge(1700000000+challenge))
+		s.refuse(challenge, claimsChallenge(1700000000+challenge))
 		together(t, clients)
-		sent := service.took()
+		sent := s.took()
 		slices.Sort(sent)
 		require.Equal(t, append(repeat(challenge, 50), repeat(challenge+1, 50)...), sent, "each client holds the stale token, and learns once")
-		require.Len(t, r.exchanges(), 1+challenge, "one per challenge")
-		require.JSONEq(t, claimsSent(1700000000+challenge), r.exchanges()[challenge].Claims)
+		require.Len(t, s.exchanges(), 1+challenge, "one per challenge")
+		require.JSONEq(t, claimsSent(1700000000+challenge), s.exchanges()[challenge].Claims)
 
 		together(t, clients)
-		require.Equal(t, repeat(challenge+1, 50), service.took(), "the stale token is never sent again")
+		require.Equal(t, repeat(challenge+1, 50), s.took(), "the stale token is never sent again")
 	}
-	require.Len(t, r.exchanges(), 3)
+	require.Len(t, s.exchanges(), 3)
 }
 
 func TestPlain401(t *testing.T) {
-	r := newRig(t)
-	r.signInOverTLS(t)
-	service := r.resource(t)
-	url, transport := overTLS(t, service)
-	c := r.credential(t)
-	one, two := newSDKClient(c, url, transport, c.InvalidateOn401()), newSDKClient(c, url, transport, c.InvalidateOn401())
-	without := newSDKClient(c, url, transport)
+	s := newSite(t)
+	one, two, without := s.client(s.InvalidateOn401()), s.client(s.InvalidateOn401()), s.client()
 	for _, client := range []sdkClient{one, two, without} {
 		client.wants(t, http.StatusOK)
 	}
-	service.refuse(1, plainChallenge)
-	service.took()
+	s.refuse(1, plainChallenge)
+	s.took()
 
 	without.wants(t, http.StatusUnauthorized)
 	without.wants(t, http.StatusUnauthorized)
-	require.Equal(t, []int{1, 1}, service.took(), "without the policy the refused token stays")
+	require.Equal(t, []int{1, 1}, s.took(), "without the policy the refused token stays")
 
 	one.wants(t, http.StatusUnauthorized)
 	one.wants(t, http.StatusOK)
-	require.Equal(t, []int{1, 2}, service.took(), "the next request carries a new one")
+	require.Equal(t, []int{1, 2}, s.took(), "the next request carries a new one")
 
 	two.wants(t, http.StatusUnauthorized)
 	two.wants(t, http.StatusOK)
-	require.Equal(t, []int{1, 2}, service.took(), "a 401 on the old token does not drop the newer")
-	require.Len(t, r.exchanges(), 2)
+	require.Equal(t, []int{1, 2}, s.took(), "a 401 on the old token does not drop the newer")
+	require.Len(t, s.exchanges(), 2)
 }
 
 func TestPlain401OfManyClientsCausesOneExchange(t *testing.T) {
-	r := newRig(t)
-	r.signInOverTLS(t)
-	service := r.resource(t)
-	url, transport := overTLS(t, service)
-	c := r.credential(t)
-	var clients []sdkClient
-	for range 20 {
-		clients = append(clients, newSDKClient(c, url, transport, c.InvalidateOn401()))
-	}
+	s := newSite(t)
+	clients := s.clients(20, s.InvalidateOn401())
 	together(t, clients)
-	service.refuse(1, plainChallenge)
+	s.refuse(1, plainChallenge)
 	for _, client := range clients {
 		client.wants(t, http.StatusUnauthorized)
 	}
-	service.took()
+	s.took()
 	together(t, clients)
-	require.Equal(t, repeat(2, 20), service.took())
-	require.Len(t, r.exchanges(), 2)
+	require.Equal(t, repeat(2, 20), s.took())
+	require.Len(t, s.exchanges(), 2)
 }
 
 // TestKeyVaultsHandshake is that of azsecrets, azkeys and azcertificates: they ask without a token first, to learn the scope.
 func TestKeyVaultsHandshake(t *testing.T) {
-	r := newRig(t)
-	r.signInOverTLS(t)
-	service := r.resource(t)
-	url, transport := overTLS(t, service)
-	c := r.credential(t)
-	before := get(t, c, policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true})
+	s := newSite(t)
+	before := get(t, s.Credential, policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true})
 	handler := policy.AuthorizationHandler{
 		OnRequest: func(*policy.Request, func(policy.TokenRequestOptions) error) error { return nil },
 		OnChallenge: func(_ *policy.Request, resp *http.Response, authenticate func(policy.TokenRequestOptions) error) error {
@@ -373,13 +371,13 @@ func TestKeyVaultsHandshake(t *testing.T) {
 			return authenticate(policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(audience, `"`) + "/.default"}})
 		},
 	}
-	client := sdkClient{url: url, pipeline: runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{
-		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(c, nil, &policy.BearerTokenOptions{AuthorizationHandler: handler})},
-	}, &policy.ClientOptions{Transport: transport, PerRetryPolicies: []policy.Policy{c.InvalidateOn401()}})}
+	client := sdkClient{url: s.url, pipeline: runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{
+		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(s, nil, &policy.BearerTokenOptions{AuthorizationHandler: handler})},
+	}, &policy.ClientOptions{Transport: s.transport, PerRetryPolicies: []policy.Policy{s.InvalidateOn401()}})}
 	client.wants(t, http.StatusOK)
-	require.Equal(t, []int{0, 1}, service.took())
-	require.Equal(t, 1, service.identify("Bearer "+before.Token), "the token that was cached before is the one used")
-	require.Len(t, r.exchanges(), 1)
+	require.Equal(t, []int{0, 1}, s.took())
+	require.Equal(t, 1, s.identify("Bearer "+before.Token), "the token that was cached before is the one used")
+	require.Len(t, s.exchanges(), 1)
 }
 
 func TestWhat401DropsAToken(t *testing.T) {
@@ -409,10 +407,7 @@ func TestWhat401DropsAToken(t *testing.T) {
 			c := r.credential(t)
 			before := get(t, c, scope(vault))
 			pipeline := runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{}, &policy.ClientOptions{
-				PerRetryPolicies: []policy.Policy{c.InvalidateOn401()},
-				Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
-					return &http.Response{StatusCode: row.status, Header: http.Header{"Www-Authenticate": row.challenges}, Body: http.NoBody, Request: req}, nil
-				}),
+				PerRetryPolicies: []policy.Policy{c.InvalidateOn401()}, Transport: answering(row.status, row.challenges...),
 			})
 			req, err := runtime.NewRequest(t.Context(), http.MethodGet, "https://vault.example")
 			require.NoError(t, err)
@@ -447,10 +442,6 @@ func TestPolicyPassesTransportErrorsOn(t *testing.T) {
 	require.ErrorIs(t, err, broken)
 	require.True(t, before.Token == get(t, c, scope(vault)).Token)
 }
-
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) Do(req *http.Request) (*http.Response, error) { return f(req) }
 
 // counted counts the calls of GetToken and keeps the last error.
 type counted struct {
@@ -530,25 +521,18 @@ func TestResourceThatAnswersEveryRequestWith401CausesFewExchanges(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
 		c := r.credential(t)
-		refusing := transportFunc(func(req *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
-		})
-		var clients []sdkClient
-		for range 20 {
-			clients = append(clients, newSDKClient(c, "https://vault.example", refusing, c.InvalidateOn401()))
-		}
-		for range 5 {
-			for _, client := range clients {
-				client.wants(t, http.StatusUnauthorized)
+		clients := site{Credential: c, url: "https://vault.example", transport: answering(http.StatusUnauthorized)}.clients(20, c.InvalidateOn401())
+		refused := func() {
+			for range 5 {
+				for _, client := range clients {
+					client.wants(t, http.StatusUnauthorized)
+				}
 			}
 		}
+		refused()
 		require.Len(t, r.entra.Requests(), 2, "the first token, and one in its place")
 		time.Sleep(2 * time.Second)
-		for range 5 {
-			for _, client := range clients {
-				client.wants(t, http.StatusUnauthorized)
-			}
-		}
+		refused()
 		require.Len(t, r.entra.Requests(), 3, "one more after a pause")
 	})
 }

@@ -123,6 +123,19 @@ func TestRefusalThatTheTokenExplainsIsNotRetried(t *testing.T) {
 	}
 }
 
+// Entra ID is the judge of it, and what it says may pass.
+func TestRefusalOfATokenThatIsNotReadableHereIsRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.options.TokenFilePath = ""
+		r.options.Assertion = func(context.Context) (string, error) { return "opaque", nil }
+		r.entra.Enqueue(entratest.Refuse(700213))
+		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+		require.ErrorContains(t, err, "AADSTS50027", "its second word")
+		require.Len(t, r.entra.Requests(), 2)
+	})
+}
+
 func TestOtherRefusalsAreNotRetried(t *testing.T) {
 	for _, code := range []int{700016, 90002, 700212, 7002138, 1002012, 500011, 53003} {
 		synctest.Test(t, func(t *testing.T) {
@@ -218,6 +231,21 @@ func TestRefusalIsNotLostWhenTheRetryHangs(t *testing.T) {
 		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "AADSTS700213")
+	})
+}
+
+// A flight ends in time even between two attempts: what Entra ID said is what callers are told.
+func TestRefusalIsNotLostWhenTimeIsUpBeforeTheRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.refusals(700213)
+		late := entratest.Refuse(700213)
+		late.Delay = 29 * time.Second // which starts the budget, of 15 s, when 30 s are almost over
+		r.entra.Enqueue(late)
+		start := time.Now()
+		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+		require.ErrorContains(t, err, "AADSTS700213")
+		require.Equal(t, 30*time.Second, time.Since(start))
 	})
 }
 

@@ -22,7 +22,7 @@ type KeyStatus struct {
 	InFlight bool   `json:"inFlight"`        // an exchange is under way
 	Doing    string `json:"doing,omitempty"` // what it is doing
 
-	LastError   string    `json:"lastError,omitempty"`  // of the failures since the last success; empty if there was none
+	LastError   string    `json:"lastError,omitempty"`  // the last one since the last success; empty if there was none
 	Code        string    `json:"code,omitempty"`       // OAuth error in it, such as "invalid_client"
 	EntraCodes  []int     `json:"entraCodes,omitempty"` // AADSTS codes in it
 	FailedAt    time.Time `json:"failedAt,omitzero"`    // when that was

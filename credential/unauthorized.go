@@ -9,15 +9,14 @@ import (
 
 // InvalidateOn401 returns a policy for the PerRetryPolicies of an SDK client: when a resource answers 401, the token that the
 // request carried is dropped, so that the client's next request carries a new one. A 401 with a claims challenge is left to
-// the client, which answers it through GetToken.
+// the client, which answers it through GetToken. Without the policy, a token that was revoked, or issued before a role was granted,
+// is used until it is due for refresh.
 //
 // It knows the token by the header "Authorization: Bearer"; azcosmos sends it otherwise, so its 401s invalidate nothing.
 //
 // A resource that refuses every token does not cause an exchange for each request: a token that was fetched in the place of a
 // refused one is dropped only after a pause of 1 to 2 s, doubling with each drop up to 30 to 60 s, and starting anew once a minute
 // has passed after it without a 401. Until then the token stays in use; [Credential.Invalidate] drops it at once.
-//
-// Without the policy, a token that was revoked, or issued before a role was granted, is used until it is due for refresh.
 func (c *Credential) InvalidateOn401() policy.Policy { return invalidateOn401{c} }
 
 type invalidateOn401 struct{ credential *Credential }

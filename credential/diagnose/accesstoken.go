@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/entrafed/entrafed/internal/hint"
 )
 
 // checkAccessToken shows what the access token says of itself, where it can be read. A program must not depend on that: the token is the
@@ -32,6 +34,9 @@ func checkAccessToken(_ context.Context, w *walk, l *Link) {
 	l.see("audience", strings.Join(c.Audience, " "))
 	l.see("client ID", c.client())
 	l.see("object ID", c.ObjectID)
+	if hint.IsGUID(c.ObjectID) { // and nothing else, for a shell
+		w.objectID = c.ObjectID
+	}
 	l.see("tenant", c.TenantID)
 	l.see("roles", strings.Join(c.Roles, " "))
 	l.see("managed identity", c.ManagedIdentity)

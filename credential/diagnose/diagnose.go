@@ -40,30 +40,33 @@ type Options struct {
 // the resource, if there is one. The issuer is what the token says, unverified: it must be https, gets nothing of the token,
 // is not followed to another place, and at most 1 MiB of a reply is read.
 //
-// When ctx ends it reports what it has. Without that, each request may take 10 seconds, the exchange 30 seconds. Concurrent runs
-// do not share anything.
+// When ctx ends it reports what it has. Without that, each request may take 10 seconds, and reading the federated token and the
+// exchange 30 seconds each. Concurrent runs do not share anything.
 func Run(ctx context.Context, options *Options) Report {
 	w := newWalk(options)
 	start := time.Now()
 	for i := range w.links {
 		l := &w.links[i]
 		began := time.Now()
-		checks[l.Name](ctx, w, l)
+		chain[i].check(ctx, w, l)
 		l.Took = time.Since(began)
 		l.Transient = l.Transient || l.Mark == Failure && ctx.Err() != nil // time ran out: nothing is known to be wrong
 	}
 	return w.report(start)
 }
 
-// checks say what is looked at in each link. They run in the order of the links.
-var checks = map[Name]func(context.Context, *walk, *Link){
-	Environment:         checkEnvironment,
-	TokenFile:           checkTokenFile,
-	ServiceAccount:      checkServiceAccount,
-	Issuer:              checkIssuer,
-	FederatedCredential: checkExchange,
-	AccessToken:         checkAccessToken,
-	Resource:            checkResource,
+// chain has the links in their order, and what looks at each.
+var chain = []struct {
+	name  Name
+	check func(context.Context, *walk, *Link)
+}{
+	{Environment, checkEnvironment},
+	{TokenFile, checkTokenFile},
+	{ServiceAccount, checkServiceAccount},
+	{Issuer, checkIssuer},
+	{FederatedCredential, checkExchange},
+	{AccessToken, checkAccessToken},
+	{Resource, checkResource}, // the last, for a report may be without it
 }
 
 // walk is what is known on the way.
@@ -72,25 +75,24 @@ type walk struct {
 	http    *http.Client
 	links   []Link
 
-	clientID, tenantID string
-	scope              string
-	cred               *credential.Credential // nil: it could not be made
-	raw                string                 // federated token
-	token              *tokenfile.Token       // nil: it could not be read
-	access             azcore.AccessToken
+	scope  string
+	cred   *credential.Credential // nil: it could not be made
+	raw    string                 // federated token
+	token  *tokenfile.Token       // nil: it could not be read
+	access azcore.AccessToken
+
+	objectID string // of the identity, which roles are assigned to; or what stands for it
 }
 
 func newWalk(options *Options) *walk {
 	if options == nil {
 		options = &Options{}
 	}
-	names := []Name{Environment, TokenFile, ServiceAccount, Issuer, FederatedCredential, AccessToken}
-	if options.Resource != "" {
-		names = append(names, Resource)
-	}
-	w := &walk{options: options, http: client(options.HTTPClient)}
-	for _, name := range names {
-		w.links = append(w.links, Link{Name: name, Mark: NotReached})
+	w := &walk{options: options, http: client(options.HTTPClient), objectID: "OBJECT-ID"}
+	for _, link := range chain {
+		if link.name != Resource || options.Resource != "" {
+			w.links = append(w.links, Link{Name: link.name, Mark: NotReached})
+		}
 	}
 	return w
 }
@@ -106,9 +108,8 @@ func (w *walk) link(name Name) *Link {
 
 // report makes everything fit to print, whatever said it: one place that nothing gets past.
 func (w *walk) report(start time.Time) Report {
-	clean := func(s string) string {
-		return redact.New(w.access.Token).Clean(redact.New(w.raw).Text(s, redact.MaxText))
-	}
+	federated, access := redact.New(w.raw), redact.New(w.access.Token) // once: a token may have a megabyte
+	clean := func(s string) string { return access.Clean(federated.Text(s, redact.MaxText)) }
 	for i := range w.links {
 		w.links[i].each(clean)
 	}

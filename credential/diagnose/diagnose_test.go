@@ -2,6 +2,8 @@ package diagnose_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"testing"
@@ -80,7 +82,7 @@ func TestContextThatEndsLeavesAReport(t *testing.T) {
 
 func TestNoAnswerIsTransient(t *testing.T) {
 	p := newPod(t)
-	p.Options.Transport = noRoute{}
+	p.Options.Transport = failing{errors.New("no route to host")}
 	r := run(t, p)
 	require.Equal(t, diagnose.Transient, r.Verdict)
 	require.Equal(t, diagnose.FederatedCredential, r.Faults()[0].Name)
@@ -88,9 +90,62 @@ func TestNoAnswerIsTransient(t *testing.T) {
 	require.Contains(t, r.Faults()[0].Findings[0].Fix, "network policy")
 }
 
-type noRoute struct{}
+// What is not trusted today is not tomorrow.
+func TestCertificateThatIsNotTrustedHasToBeMended(t *testing.T) {
+	untrusted := failing{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}
+	for name, change := range map[diagnose.Name]func(*broken.Pod){
+		diagnose.FederatedCredential: func(p *broken.Pod) { p.Options.Transport = untrusted },
+		diagnose.Resource:            func(p *broken.Pod) { p.HTTPClient = &http.Client{Transport: untrusted} },
+	} {
+		p := newPod(t)
+		change(p)
+		r := run(t, p)
+		require.Equal(t, diagnose.Misconfigured, r.Verdict, r)
+		require.Equal(t, name, r.Faults()[0].Name)
+		require.Contains(t, r.Faults()[0].Findings[0].Problem, "certificate signed by unknown authority")
+		require.Contains(t, r.Faults()[0].Findings[0].Fix, "ca-certificates")
+	}
+}
 
-func (noRoute) Do(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") }
+func TestRefusalThatIsNotKnownSaysWhereToAsk(t *testing.T) {
+	for want, refusal := range map[string]entratest.Reply{
+		"https://login.microsoftonline.com/error?code=4242424": entratest.Refuse(4242424),
+		"give the IDs above to Entra ID's support":             {Status: 400, Body: `{"error":"invalid_client"}`},
+	} {
+		p := newPod(t)
+		p.Entra.SetReply(&refusal)
+		r := run(t, p)
+		require.Equal(t, diagnose.Misconfigured, r.Verdict)
+		require.Contains(t, r.Faults()[0].Findings[0].Fix, want)
+	}
+}
+
+// Nobody is told to register the token of the pod, which is for the proxy.
+func TestIdentityBindingNeedsNoFederatedCredentialForThePodsToken(t *testing.T) {
+	p := newPod(t)
+	setup, _ := broken.Of("binding-not-enabled")
+	require.NoError(t, setup.Break(p))
+	p.Options.EnableAzureProxy = true // which mends it
+	registered := entratest.FederatedCredential{
+		TenantID: p.Env["AZURE_TENANT_ID"], ClientID: p.Env["AZURE_CLIENT_ID"],
+		Issuer: entratest.DefaultIssuer, Subject: "system:serviceaccount:shop:orders",
+	}
+	require.NoError(t, p.Entra.Revoke(registered))
+	registered.Audiences = []string{"api://AKSIdentityBinding"} // for the fake's proxy, which passes the token on
+	require.NoError(t, p.Entra.Trust(registered))
+	setenv(t, p)
+	r := run(t, p)
+	require.Equal(t, diagnose.OK, r.Verdict, r)
+	l := link(t, r, diagnose.FederatedCredential)
+	require.Contains(t, l.Summary, "token proxy")
+	require.Empty(t, l.Facts)
+}
+
+// failing is a transport without an answer.
+type failing struct{ err error }
+
+func (f failing) Do(*http.Request) (*http.Response, error)        { return nil, f.err }
+func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
 func TestScopeIsThatOfTheCloudsManagement(t *testing.T) {
 	for authority, want := range map[string]string{

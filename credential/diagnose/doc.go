@@ -42,5 +42,5 @@
 // # Defaults and concurrency
 //
 // Without options everything comes from the environment, as for [credential.New], and the token is asked for Azure Resource Manager.
-// Each request takes 10 seconds at most, the exchange 30, and ctx can end them all sooner. Runs may be concurrent, and share nothing.
+// Each request takes 10 seconds at most, reading the federated token and the exchange 30 each, and ctx can end them all sooner. Runs may be concurrent, and share nothing.
 package diagnose

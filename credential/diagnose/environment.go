@@ -14,10 +14,10 @@ import (
 // checkEnvironment makes the credential, and shows what it is made of.
 func checkEnvironment(_ context.Context, w *walk, l *Link) {
 	o := w.options.Credential
-	w.clientID = l.setting("AZURE_CLIENT_ID", "Options.ClientID", o.ClientID, verbatim)
-	w.tenantID = l.setting("AZURE_TENANT_ID", "Options.TenantID", o.TenantID, verbatim)
+	l.setting("AZURE_CLIENT_ID", "Options.ClientID", o.ClientID)
+	l.setting("AZURE_TENANT_ID", "Options.TenantID", o.TenantID)
 	if o.Assertion == nil {
-		l.setting("AZURE_FEDERATED_TOKEN_FILE", "Options.TokenFilePath", o.TokenFilePath, pathOnly)
+		l.setting("AZURE_FEDERATED_TOKEN_FILE", "Options.TokenFilePath", o.TokenFilePath)
 	}
 	for _, name := range []string{"AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME", "AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE"} {
 		l.see(name, env(name))
@@ -37,29 +37,25 @@ func checkEnvironment(_ context.Context, w *walk, l *Link) {
 	l.ok("everything that a sign-in needs is set")
 }
 
-// setting shows a value and where it comes from, and returns it.
-func (l *Link) setting(variable, option, given string, show func(string) string) string {
+// setting shows a value and where it comes from.
+func (l *Link) setting(variable, option, given string) {
 	name, value := option, strings.TrimSpace(given)
 	if value == "" {
 		name, value = variable, env(variable)
 	}
-	l.see(name, cmp.Or(show(value), "(not set)"))
-	return value
+	l.see(name, cmp.Or(shown(value), "(not set)"))
 }
 
-func verbatim(s string) string { return s }
-
-// pathOnly hides a token that was put in the place of the path, and says so.
-func pathOnly(path string) string {
-	if shown := tokenfile.New(path).String(); strings.HasPrefix(shown, "(") {
-		return shown
+// shown hides a token that was put in the place of a setting.
+func shown(value string) string {
+	if _, err := tokenfile.Parse(value); err == nil {
+		return "(a token)"
 	}
-	return path
+	return value
 }
 
 // reject notes each thing that credential.New objects to.
 func reject(l *Link, err error) {
-	l.Summary = "no credential can be made of this"
 	all := []error{err}
 	if many, ok := errors.AsType[interface {
 		error

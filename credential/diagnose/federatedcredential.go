@@ -25,7 +25,7 @@ func checkExchange(ctx context.Context, w *walk, l *Link) {
 		l.skip("there is no credential to sign in with")
 		return
 	}
-	if t := w.token; t != nil {
+	if t := w.token; t != nil && !w.bound() { // what a binding's proxy presents is not public
 		l.see("must have issuer", t.Issuer)
 		l.see("and subject", t.Subject)
 		l.see("and audience", strings.Join(t.Audience, " "))
@@ -33,7 +33,10 @@ func checkExchange(ctx context.Context, w *walk, l *Link) {
 	token, err := w.cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{w.scope}})
 	if err == nil {
 		w.access = token
-		l.ok("Entra ID took the token: one of the identity has just this issuer, subject and audience")
+		l.ok("Entra ID took the token: a federated credential of the identity has just this issuer, subject and audience")
+		if w.bound() {
+			l.ok("the token proxy of the identity binding took the token")
+		}
 		return
 	}
 	if cause := errors.Unwrap(err); cause != nil { // without what was asked for, which the report has
@@ -50,6 +53,11 @@ func checkExchange(ctx context.Context, w *walk, l *Link) {
 	w.unanswered(l, err)
 }
 
+// bound tells whether requests go to the token proxy of an identity binding.
+func (w *walk) bound() bool {
+	return w.options.Credential.EnableAzureProxy && env("AZURE_KUBERNETES_TOKEN_PROXY") != ""
+}
+
 // unanswered tells why there was no answer, or none of Entra ID's.
 func (w *walk) unanswered(l *Link, err error) {
 	host := w.cred.Host()
@@ -58,8 +66,17 @@ func (w *walk) unanswered(l *Link, err error) {
 		l.skip("there is no such host to sign in at")
 		return
 	}
-	l.fail("no answer of "+host+": "+err.Error(), "see that https to that host is possible from here: network policy, firewall, DNS, HTTPS_PROXY")
+	l.unreached("no answer of "+host+": "+err.Error(), err, "see that https to that host is possible from here: network policy, firewall, DNS, HTTPS_PROXY")
+}
+
+// unreached notes that something did not answer. It may by itself, but not where it is not trusted.
+func (l *Link) unreached(problem string, err error, fix string) {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	if untrusted {
+		fix = "see which CA certificates are in the container's image (package ca-certificates): a proxy that inspects TLS needs its own there, " +
+			"and the token proxy of an identity binding has AZURE_KUBERNETES_CA_FILE"
+	}
+	l.fail(problem, fix)
 	l.Transient = !untrusted
 }
 

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/entrafed/entrafed/internal/redact"
@@ -20,6 +21,9 @@ const (
 
 	// maxDocument is ample: an issuer's documents have a few kilobytes.
 	maxDocument = 1 << 20
+
+	// maxURL is ample too: Entra ID takes issuers of 600 characters. A claim may have a megabyte.
+	maxURL = 1500
 )
 
 // client returns a copy that follows nothing and keeps nothing: an unverified token says where it goes.
@@ -39,8 +43,10 @@ func fetchable(raw string) error {
 	switch {
 	case err != nil || u.Scheme != "https" || u.Hostname() == "":
 		return errors.New("not an https URL, so it is not asked")
-	case u.User != nil, u.Fragment != "":
+	case u.User != nil, strings.Contains(raw, "#"):
 		return errors.New("a URL with a user or a fragment in it is not asked")
+	case len(raw) > maxURL:
+		return errors.New("a URL of more than 1500 characters is not asked")
 	}
 	return nil
 }
@@ -49,7 +55,7 @@ func fetchable(raw string) error {
 type reply struct {
 	status int
 	header http.Header
-	body   []byte
+	body   []byte // no more than a byte over maxDocument
 }
 
 func (r reply) statusText() string {
@@ -64,7 +70,15 @@ func (r reply) media() string {
 	return redact.Clip(media, redact.MaxName)
 }
 
-// fetch gets a URL, with the access token if there is one. Redirects come back as errors that say where to.
+// redirect says where the reply leads elsewhere; nil if it does not.
+func (r reply) redirect(target string) error {
+	if to := r.header.Get("Location"); r.status/100 == 3 && to != "" {
+		return fmt.Errorf("%s redirects to %q, which is not followed", target, redact.Clip(to, redact.MaxName))
+	}
+	return nil
+}
+
+// fetch gets a URL, with the access token if there is one.
 func (w *walk) fetch(ctx context.Context, target, access string) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -82,15 +96,9 @@ func (w *walk) fetch(ctx context.Context, target, access string) (reply, error) 
 		return reply{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if to := resp.Header.Get("Location"); resp.StatusCode/100 == 3 && to != "" {
-		return reply{}, fmt.Errorf("%s redirects to %q, which is not followed", target, redact.Clip(to, redact.MaxName))
-	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	switch {
-	case err != nil:
+	if err != nil {
 		return reply{}, fmt.Errorf("reading %s: %w", target, err)
-	case len(body) > maxDocument:
-		return reply{}, fmt.Errorf("%s has more than 1 MiB", target)
 	}
 	return reply{resp.StatusCode, resp.Header, body}, nil
 }

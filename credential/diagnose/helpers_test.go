@@ -24,6 +24,15 @@ func newPod(t *testing.T) *broken.Pod {
 	return p
 }
 
+// newBubblePod is newPod for use inside a bubble, where the environment cannot be changed.
+func newBubblePod(t *testing.T) *broken.Pod {
+	t.Helper()
+	p, err := broken.NewPod(t.TempDir())
+	require.NoError(t, err)
+	p.Options.ClientID, p.Options.TenantID, p.Options.TokenFilePath = p.Env["AZURE_CLIENT_ID"], p.Env["AZURE_TENANT_ID"], p.Volume.Path()
+	return p
+}
+
 // setenv is for outside of bubbles.
 func setenv(t *testing.T, p *broken.Pod) {
 	t.Helper()

@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // checkIssuer does what Entra ID does with the issuer: its documents, its keys, the signature. From here it can look otherwise than from
@@ -58,7 +61,7 @@ type discovery struct {
 // keysOf returns the RSA keys that an issuer publishes, by their names.
 func (w *walk) keysOf(ctx context.Context, issuer string) (map[string]*rsa.PublicKey, error) {
 	if err := fetchable(issuer); err != nil {
-		return nil, fmt.Errorf("the issuer %q: %w", issuer, err)
+		return nil, fmt.Errorf("the issuer %q: %w", clip(issuer), err)
 	}
 	var document discovery
 	if err := w.fetchJSON(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration", &document); err != nil {
@@ -67,12 +70,12 @@ func (w *walk) keysOf(ctx context.Context, issuer string) (map[string]*rsa.Publi
 	switch {
 	case document.Issuer == issuer:
 	case strings.TrimSuffix(document.Issuer, "/") == strings.TrimSuffix(issuer, "/"):
-		return nil, fmt.Errorf("the issuer calls itself %q, and the token has %q: they differ by the slash at the end, and it counts", document.Issuer, issuer)
+		return nil, fmt.Errorf("the issuer calls itself %q, and the token has %q: they differ by the slash at the end, and it counts", clip(document.Issuer), clip(issuer))
 	default:
-		return nil, fmt.Errorf("the issuer calls itself %q, and the token has %q", document.Issuer, issuer)
+		return nil, fmt.Errorf("the issuer calls itself %q, and the token has %q", clip(document.Issuer), clip(issuer))
 	}
 	if err := fetchable(document.JWKSURI); err != nil {
-		return nil, fmt.Errorf("the issuer's jwks_uri %q: %w", document.JWKSURI, err)
+		return nil, fmt.Errorf("the issuer's jwks_uri %q: %w", clip(document.JWKSURI), err)
 	}
 	var set struct{ Keys []jwk }
 	if err := w.fetchJSON(ctx, document.JWKSURI, &set); err != nil {
@@ -87,13 +90,22 @@ func (w *walk) keysOf(ctx context.Context, issuer string) (map[string]*rsa.Publi
 	return keys, nil
 }
 
+// clip leaves room for what is said of a URL.
+func clip(url string) string { return redact.Clip(url, 600) } // as much as Entra ID takes
+
 func (w *walk) fetchJSON(ctx context.Context, target string, into any) error {
 	reply, err := w.fetch(ctx, target, "")
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case reply.status != 200:
+	}
+	if err := reply.redirect(target); err != nil {
+		return err
+	}
+	switch {
+	case reply.status != http.StatusOK:
 		return fmt.Errorf("%s answers %s", target, reply.statusText())
+	case len(reply.body) > maxDocument:
+		return fmt.Errorf("%s has more than 1 MiB", target)
 	}
 	if json.Unmarshal(reply.body, into) != nil { // its error may quote what was found there
 		return fmt.Errorf("%s is not the JSON document that it has to be, but %s", target, reply.media())

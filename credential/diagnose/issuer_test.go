@@ -1,7 +1,10 @@
 package diagnose_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +15,6 @@ import (
 
 	"github.com/entrafed/entrafed/credential/diagnose"
 	"github.com/entrafed/entrafed/exchange/entratest"
-	"github.com/entrafed/entrafed/internal/broken"
 )
 
 const (
@@ -37,6 +39,7 @@ func TestIssuerIsLookedAtFromHere(t *testing.T) {
 		"another's":             {configurationURL, reply(200, configuration("https://other.example", keysURL)), `calls itself "https://other.example"`},
 		"keys without TLS":      {configurationURL, reply(200, configuration(entratest.DefaultIssuer, "http://other.example/keys")), "not an https URL, so it is not asked"},
 		"keys with a user":      {configurationURL, reply(200, configuration(entratest.DefaultIssuer, "https://u:p@other.example/keys")), "a URL with a user or a fragment in it is not asked"},
+		"keys far away":         {configurationURL, reply(200, configuration(entratest.DefaultIssuer, "https://other.example/"+strings.Repeat("k", 1<<19))), "a URL of more than 1500 characters is not asked"},
 		"keys that are no JSON": {keysURL, reply(200, "keys"), "is not the JSON document"},
 		"no keys":               {keysURL, reply(200, `{"keys":[]}`), "not among those that the issuer publishes"},
 		"unusable keys":         {keysURL, reply(200, `{"keys":[{"kty":"EC"},{"kty":"RSA","n":"!","e":"AQAB"},{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"},null]}`), "not among those"},
@@ -60,7 +63,7 @@ func TestIssuerIsLookedAtFromHere(t *testing.T) {
 }
 
 func TestIssuerThatIsNoPublicURLIsNotAsked(t *testing.T) {
-	for _, issuer := range []string{"http://issuer.example", "kubernetes/serviceaccount", "https://user@issuer.example", "https://issuer.example/#x", "file:///etc/passwd", "https://"} {
+	for _, issuer := range []string{"http://issuer.example", "kubernetes/serviceaccount", "https://user@issuer.example", "https://issuer.example/#x", "https://issuer.example/#", "https://issuer.example/" + strings.Repeat("x", 1<<19), "file:///etc/passwd", "https://"} {
 		p := newPod(t)
 		foreign := &entratest.Cluster{Issuer: issuer}
 		token, err := foreign.Token(entratest.TokenRequest{})
@@ -95,20 +98,65 @@ func TestIssuerGetsNothingOfTheToken(t *testing.T) {
 }
 
 func TestIssuerThatHangsCostsTenSeconds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, err := broken.NewPod(t.TempDir())
-		require.NoError(t, err)
-		p.Options.ClientID, p.Options.TenantID, p.Options.TokenFilePath = p.Env["AZURE_CLIENT_ID"], p.Env["AZURE_TENANT_ID"], p.Volume.Path()
-		over(p, func(r *http.Request) *http.Response {
-			if r.URL.String() == configurationURL {
-				<-r.Context().Done()
-			}
+	for name, hang := range map[string]func(context.Context) *http.Response{
+		"before its reply": func(ctx context.Context) *http.Response {
+			<-ctx.Done()
 			return nil
+		},
+		"within its reply": func(ctx context.Context) *http.Response {
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(drip{ctx})}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newBubblePod(t)
+				over(p, func(r *http.Request) *http.Response {
+					if r.URL.String() == configurationURL {
+						return hang(r.Context())
+					}
+					return nil
+				})
+				start := time.Now()
+				r := run(t, p)
+				require.Equal(t, 10*time.Second, time.Since(start))
+				require.Equal(t, diagnose.OK, r.Verdict)
+				require.Equal(t, 10*time.Second, link(t, r, diagnose.Issuer).Took)
+			})
 		})
-		start := time.Now()
-		r := run(t, p)
-		require.Equal(t, 10*time.Second, time.Since(start))
-		require.Equal(t, diagnose.OK, r.Verdict)
-		require.Equal(t, 10*time.Second, link(t, r, diagnose.Issuer).Took)
+	}
+}
+
+// drip is a body of a byte a second. Like any transport's, it ends with the request's context.
+type drip struct{ ctx context.Context }
+
+func (d drip) Read(p []byte) (int, error) {
+	select {
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	case <-time.After(time.Second):
+		return copy(p, " "), nil
+	}
+}
+
+func TestKeyIsFoundAmongTenThousand(t *testing.T) {
+	p := newPod(t)
+	under := p.HTTPClient.Transport
+	over(p, func(r *http.Request) *http.Response {
+		if r.URL.String() != keysURL {
+			return nil
+		}
+		resp, err := under.RoundTrip(r)
+		require.NoError(t, err)
+		var set struct{ Keys []json.RawMessage }
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&set))
+		for i := range 10_000 {
+			set.Keys = append(set.Keys, fmt.Appendf(nil, `{"kty":"RSA","kid":"k%d","n":"AQAB","e":"AQAB"}`, i))
+		}
+		keys, err := json.Marshal(map[string]any{"keys": set.Keys})
+		require.NoError(t, err)
+		return reply(200, string(keys))
 	})
+	l := link(t, run(t, p), diagnose.Issuer)
+	require.Equal(t, diagnose.Fine, l.Mark, l)
+	require.Contains(t, l.Facts, diagnose.Fact{Name: "keys published", Value: "10001"})
 }

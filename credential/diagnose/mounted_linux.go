@@ -15,11 +15,16 @@ func mounted(path string) bool {
 		return false
 	}
 	defer func() { _ = f.Close() }()
-	return hasMountPoint(f, filepath.Clean(path))
+	return hasMountPoint(f, path)
 }
 
-// hasMountPoint looks into the fifth field, in which white space and backslashes are octal.
+// hasMountPoint looks into the fifth field, in which white space and backslashes are octal and links are resolved: /var/run is one
+// to /run in many images.
 func hasMountPoint(mountinfo io.Reader, path string) bool {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
+	path = filepath.Clean(path)
 	lines := bufio.NewScanner(mountinfo)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())

@@ -1,6 +1,8 @@
 package diagnose_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,4 +24,15 @@ short line
 	} {
 		require.Equal(t, want, diagnose.HasMountPoint(strings.NewReader(mountinfo), path), path)
 	}
+}
+
+// The kernel tells where a mount is; the variable may name a way there, as /var/run is one to /run.
+func TestMountIsFoundOverALink(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "run"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "run", "token"), nil, 0o600))
+	require.NoError(t, os.Symlink("run", filepath.Join(dir, "var-run")))
+	mountinfo := "1527 1519 8:1 /token " + filepath.Join(dir, "run", "token") + " ro - ext4 /dev/sda1 rw\n"
+	require.True(t, diagnose.HasMountPoint(strings.NewReader(mountinfo), filepath.Join(dir, "var-run", "token")))
 }

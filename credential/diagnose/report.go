@@ -94,7 +94,7 @@ func verdict(links []Link) Verdict {
 		switch {
 		case l.Mark == Failure && !l.Transient:
 			return Misconfigured
-		case l.Mark == Failure, l.Mark == NotReached && v == OK:
+		case l.Mark == Failure: // nothing is left unreached without one
 			v = Transient
 		}
 	}
@@ -121,9 +121,9 @@ func (l *Link) warn(problem, fix string) {
 	l.Findings = append(l.Findings, Finding{problem, fix})
 }
 
-// fail notes what is wrong. What was odd before is part of it.
+// fail notes what is wrong. What was odd before is part of it; what was fine is not the point any more.
 func (l *Link) fail(problem, fix string) {
-	l.Mark = Failure
+	l.Mark, l.Summary = Failure, ""
 	l.Findings = append(l.Findings, Finding{problem, fix})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/entrafed/entrafed/credential/diagnose"
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/broken"
 )
 
 // unregistered is a report of a pod whose namespace is not the registered one.
@@ -71,6 +72,28 @@ func TestPageIsSelfContained(t *testing.T) {
 		require.Contains(t, page, "<h2>"+link+"<small>")
 	}
 	require.Contains(t, page, "This report holds no secret")
+}
+
+// Whoever issues the token decides how long its claims are.
+func TestReportOfAMegabyteOfClaimsIsShort(t *testing.T) {
+	p := newPod(t)
+	foreign := &entratest.Cluster{Issuer: "https://x.example/" + strings.Repeat("y", 300<<10)}
+	token, err := foreign.Token(entratest.TokenRequest{Namespace: strings.Repeat("n ", 50<<10), Pod: strings.Repeat("p", 100<<10)})
+	require.NoError(t, err)
+	p.Options.Assertion = fixed(token)
+	for form, text := range texts(t, run(t, p)) {
+		require.Less(t, len(text), 64<<10, form)
+	}
+}
+
+// A link that Entra ID objects to is not praised in any form.
+func TestFailureHasNoSummary(t *testing.T) {
+	p := newPod(t)
+	setup, _ := broken.Of("client-id-is-name")
+	require.NoError(t, setup.Break(p))
+	setenv(t, p)
+	r := run(t, p)
+	require.Empty(t, link(t, r, diagnose.Environment).Summary, r)
 }
 
 // What a token says goes to a terminal: it is not for that to interpret.

@@ -26,13 +26,18 @@ func checkResource(ctx context.Context, w *walk, l *Link) {
 	}
 	reply, err := w.fetch(ctx, target, w.access.Token)
 	if err != nil {
-		l.fail(err.Error(), "see that the resource can be reached from here: private endpoints, firewall rules, DNS")
-		lookup, ok := errors.AsType[*net.DNSError](err)
-		l.Transient = !ok || !lookup.IsNotFound
+		l.unreached(err.Error(), err, "see that the resource can be reached from here: private endpoints, firewall rules, DNS")
+		if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound {
+			l.Transient = false
+		}
 		return
 	}
 	l.see("answer", reply.statusText())
 	l.see("it says", reply.says())
+	if err := reply.redirect(target); err != nil {
+		l.fail(err.Error(), "give the URL that answers by itself: this one moved, or is for people, who sign in at another")
+		return
+	}
 	w.judge(l, reply.status)
 }
 
@@ -40,11 +45,12 @@ func checkResource(ctx context.Context, w *walk, l *Link) {
 func (w *walk) judge(l *Link, status int) {
 	switch {
 	case status == http.StatusUnauthorized:
-		l.fail("the resource refuses the access token", "ask for the scope of this resource (its audience is above), and see that it trusts this tenant")
+		l.fail("the resource refuses the access token", "compare what it says with the access token's audience and tenant, above: a resource takes the token of its own scope, "+
+			"from the tenant that it trusts; or the token was revoked")
 	case status == http.StatusForbidden:
 		l.fail("the resource takes the token, but the identity may not do this here",
 			fmt.Sprintf("assign it a role: az role assignment create --assignee-object-id %s --assignee-principal-type ServicePrincipal --role ROLE --scope RESOURCE-ID; "+
-				"it counts after some minutes. Or the resource's firewall refuses this address", w.objectID()))
+				"it counts after some minutes. Or the resource's firewall refuses this address: what it says tells", w.objectID))
 	case status == http.StatusTooManyRequests || status >= http.StatusInternalServerError:
 		l.fail("the resource is overloaded or down", "wait")
 		l.Transient = true
@@ -53,16 +59,6 @@ func (w *walk) judge(l *Link, status int) {
 	default:
 		l.ok("takes the access token")
 	}
-}
-
-// objectID is what role assignments are made for.
-func (w *walk) objectID() string {
-	for _, f := range w.link(AccessToken).Facts {
-		if f.Name == "object ID" {
-			return f.Value
-		}
-	}
-	return "OBJECT-ID"
 }
 
 // says returns why the resource refuses: what the challenge has, and the beginning of a text.

@@ -1,14 +1,18 @@
 package diagnose_test
 
 import (
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/credential/diagnose"
+	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
 func TestResourceSaysWhetherTheTokenServes(t *testing.T) {
@@ -18,12 +22,14 @@ func TestResourceSaysWhetherTheTokenServes(t *testing.T) {
 		words string
 	}{
 		"data":         {reply(200, `{"value":"my data"}`), diagnose.Fine, "HTTP 200 OK"},
+		"much data":    {reply(200, strings.Repeat("my data", 1<<18)), diagnose.Fine, "HTTP 200 OK"},
 		"nothing":      {reply(204, ""), diagnose.Fine, "HTTP 204"},
 		"refused":      {reply(401, "", "WWW-Authenticate", `Bearer error="invalid_token", error_description="wrong audience"`), diagnose.Failure, "wrong audience"},
 		"no role":      {reply(403, `{"error":{"code":"Forbidden","message":"no role"}}`), diagnose.Failure, "az role assignment create --assignee-object-id "},
 		"wrong path":   {reply(404, "gone"), diagnose.Warning, "check the URL"},
 		"redirect":     {reply(307, "", "Location", "https://elsewhere.example"), diagnose.Failure, `redirects to "https://elsewhere.example", which is not followed`},
 		"overloaded":   {reply(429, "slow down"), diagnose.Failure, "overloaded or down"},
+		"cut off":      {&http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))}, diagnose.Failure, "reading https://orders"},
 		"binary reply": {reply(403, "\xff\xfe\x00"), diagnose.Failure, "HTTP 403"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,6 +43,7 @@ func TestResourceSaysWhetherTheTokenServes(t *testing.T) {
 			r := run(t, p)
 			l := link(t, r, diagnose.Resource)
 			require.Equal(t, row.want, l.Mark, r)
+			require.Equal(t, name == "overloaded" || name == "cut off", l.Transient, "everything else holds")
 			require.Contains(t, fmt.Sprint(l.Facts, l.Findings), row.words)
 			require.NotContains(t, r.String(), "my data")
 		})
@@ -71,6 +78,29 @@ func TestTokenGoesToNoResourceWithoutTLS(t *testing.T) {
 		r := run(t, p)
 		require.Equal(t, diagnose.Misconfigured, r.Verdict)
 		require.Equal(t, diagnose.Failure, link(t, r, diagnose.Resource).Mark)
+	}
+}
+
+// Whoever mends the setup pastes the command into a shell.
+func TestRoleIsForTheObjectIDIfThereIsOne(t *testing.T) {
+	forged := func(claims string) string {
+		encode := base64.RawURLEncoding.EncodeToString
+		return encode([]byte(`{"alg":"RS256"}`)) + "." + encode([]byte(claims)) + "." + encode([]byte("signature"))
+	}
+	for access, want := range map[string]string{
+		"an-opaque-token-for-the-resource-alone":                 "--assignee-object-id OBJECT-ID --",
+		forged(`{"oid":"x; rm -rf ~"}`):                          "--assignee-object-id OBJECT-ID --",
+		forged(`{"oid":"244fc381-80e3-8e3d-8430-51d39f0d0af0"}`): "--assignee-object-id 244fc381-80e3-8e3d-8430-51d39f0d0af0 --",
+	} {
+		p := newPod(t)
+		p.Entra.SetReply(&entratest.Reply{Status: http.StatusOK, Body: fmt.Sprintf(`{"token_type":"Bearer","expires_in":3599,"access_token":%q}`, access)})
+		over(p, func(r *http.Request) *http.Response {
+			if r.Header.Get("Authorization") != "" {
+				return reply(403, "")
+			}
+			return nil
+		})
+		require.Contains(t, link(t, run(t, p), diagnose.Resource).Findings[0].Fix, want)
 	}
 }
 

@@ -13,8 +13,13 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
+// sourceTimeout bounds what reads the federated token, as an exchange does.
+const sourceTimeout = 30 * time.Second
+
 // checkTokenFile reads the federated token, and looks at what renews it.
 func checkTokenFile(ctx context.Context, w *walk, l *Link) {
+	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
+	defer cancel()
 	o := &w.options.Credential
 	path := cmp.Or(strings.TrimSpace(o.TokenFilePath), env("AZURE_FEDERATED_TOKEN_FILE"))
 	switch {
@@ -60,20 +65,21 @@ func await(ctx context.Context, source func(context.Context) (string, error)) (s
 	}()
 	select {
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return "", fmt.Errorf("it did not return: %w", ctx.Err())
 	case r := <-done:
 		return r.raw, r.err
 	}
 }
 
 func (w *walk) readFile(ctx context.Context, l *Link, path string) {
-	l.see("path", pathOnly(path))
-	mount := mountOf(path)
-	l.see("mount", mount.text)
-	if info, err := os.Stat(path); err == nil {
-		l.see("written", ago(info.ModTime()))
-	}
+	l.see("path", shown(path))
 	raw, err := tokenfile.New(path).Assertion(ctx)
+	var mount mount
+	if ctx.Err() == nil { // a file system that hangs must not be asked without a context
+		mount = mountOf(path)
+		l.see("mount", mount.text)
+		l.see("written", mount.written)
+	}
 	if err != nil {
 		problem, fix, _ := strings.Cut(err.Error(), "; ")
 		l.fail(problem, cmp.Or(fix, "let AZURE_FEDERATED_TOKEN_FILE (or Options.TokenFilePath) name the file that holds the token, and see what writes it"))
@@ -112,37 +118,39 @@ func checkRotation(l *Link, token *tokenfile.Token, mount mount) {
 			"mount the projected volume itself: the kubelet renews no copied file, and some virtual nodes renew none; then recreate the pod")
 	}
 	if mount.kubelet {
-		l.see("renewed after", fromNow(token.IssuedAt.Add(min(lifetime*8/10, 24*time.Hour))))
+		l.see("renewed after", fromNow(token.IssuedAt.Add(min(lifetime/10*8, 24*time.Hour)))) // in this order: a lifetime can be 292 years
 	}
 }
 
 // mount is how a file comes to its place.
 type mount struct {
 	text    string
-	kubelet bool // renews it
-	never   bool // is it renewed
+	written string // when
+	kubelet bool   // renews it
+	never   bool   // is it renewed
 }
 
 // mountOf tells a volume as the kubelet lays it out (pkg/volume/util/atomic_writer.go of Kubernetes) from what nobody renews.
 func mountOf(path string) mount {
-	switch {
-	case mounted(path):
-		return mount{text: "a mount of the file alone, as by subPath", never: true}
-	case linked(filepath.Join(filepath.Dir(path), "..data")):
-		return mount{text: "a projected volume, as the kubelet makes it", kubelet: true}
-	case exists(path):
-		return mount{text: "a plain file: not the kubelet's, so something else has to renew it"}
+	m := mount{never: mounted(path), kubelet: linked(filepath.Join(filepath.Dir(path), "..data"))}
+	info, err := os.Stat(path)
+	file := err == nil && info.Mode().IsRegular()
+	if file {
+		m.written = ago(info.ModTime())
 	}
-	return mount{}
+	switch {
+	case m.never:
+		m.text, m.kubelet = "a mount of the file alone, as by subPath", false
+	case m.kubelet:
+		m.text = "a projected volume, as the kubelet makes it"
+	case file:
+		m.text = "a plain file: not the kubelet's, so something else has to renew it"
+	}
+	return m
 }
 
 func linked(path string) bool {
 	_, err := os.Readlink(path)
-	return err == nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
 	return err == nil
 }
 

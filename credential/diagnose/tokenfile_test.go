@@ -3,6 +3,7 @@ package diagnose_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/entrafed/entrafed/credential/diagnose"
 	"github.com/entrafed/entrafed/exchange/entratest"
-	"github.com/entrafed/entrafed/internal/broken"
 )
 
 func TestMountTellsWhoRenewsTheFile(t *testing.T) {
@@ -27,6 +27,21 @@ func TestMountTellsWhoRenewsTheFile(t *testing.T) {
 	l = link(t, run(t, p), diagnose.TokenFile)
 	require.Contains(t, l.Facts, diagnose.Fact{Name: "mount", Value: "a plain file: not the kubelet's, so something else has to renew it"})
 	require.Equal(t, diagnose.Fine, l.Mark, "it is as good as any while it is fresh")
+
+	p.Options.TokenFilePath = filepath.Dir(plain)
+	l = link(t, run(t, p), diagnose.TokenFile)
+	require.Equal(t, diagnose.Failure, l.Mark)
+	require.Len(t, l.Facts, 1, "a folder is no file that something renews")
+}
+
+func TestLifetimeOfCenturiesHasATimeOfRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newBubblePod(t)
+		volume, err := p.Cluster.Project(t.TempDir(), "token", entratest.TokenRequest{Lifetime: 200 * 365 * 24 * time.Hour})
+		require.NoError(t, err)
+		p.Options.TokenFilePath = volume.Path()
+		require.Contains(t, fmt.Sprint(link(t, run(t, p), diagnose.TokenFile).Facts), ", in 24h0m0s")
+	})
 }
 
 // Entra ID takes the token, but in a few minutes it will not.
@@ -38,10 +53,7 @@ func TestTokenThatNobodyRenewedIsAWarning(t *testing.T) {
 		63 * time.Minute:             diagnose.Warning, // expired, within what clocks differ by
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p, err := broken.NewPod(t.TempDir())
-			require.NoError(t, err)
-			p.Options.ClientID, p.Options.TenantID = p.Env["AZURE_CLIENT_ID"], p.Env["AZURE_TENANT_ID"]
-			p.Options.TokenFilePath = p.Volume.Path()
+			p := newBubblePod(t)
 			time.Sleep(age)
 			r := run(t, p)
 			require.Equal(t, diagnose.OK, r.Verdict, r)
@@ -55,6 +67,23 @@ func TestTokenThatNobodyRenewedIsAWarning(t *testing.T) {
 	}
 }
 
+// Without a deadline of the caller's, too.
+func TestSourceThatHangsCostsWhatAnExchangeMayTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		p := newBubblePod(t)
+		p.Options.Assertion = func(context.Context) (string, error) {
+			<-release
+			return "", nil
+		}
+		r := run(t, p)
+		require.Equal(t, diagnose.Misconfigured, r.Verdict, r)
+		require.Equal(t, 30*time.Second, link(t, r, diagnose.TokenFile).Took)
+		require.Contains(t, r.String(), "it did not return")
+	})
+}
+
 func TestAssertionStandsInForTheFile(t *testing.T) {
 	for name, row := range map[string]struct {
 		source func(context.Context) (string, error)
@@ -63,7 +92,7 @@ func TestAssertionStandsInForTheFile(t *testing.T) {
 		"fails":  {func(context.Context) (string, error) { return "", errors.New("no metadata service") }, "Options.Assertion: no metadata service"},
 		"empty":  {func(context.Context) (string, error) { return " \n", nil }, "Options.Assertion: it returned an empty token"},
 		"panics": {func(context.Context) (string, error) { panic("oops") }, "Options.Assertion: it panicked: oops"},
-		"hangs":  {func(context.Context) (string, error) { select {} }, "Options.Assertion: context canceled"},
+		"hangs":  {func(context.Context) (string, error) { select {} }, "Options.Assertion: it did not return: context canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPod(t)

@@ -157,15 +157,17 @@ var federatedCredentials = []Setup{
 		}),
 	},
 	{
-		Name: "request-malformed", About: "something on the way changes the request's media type", Code: 9002313,
-		Words: []string{"the request did not reach Entra ID as it was sent", "a policy of ClientOptions"},
-		Break: func(p *Pod) error {
-			p.Options.PerRetryPolicies = append(p.Options.PerRetryPolicies, onTheWay(func(r *policy.Request) error {
-				r.Raw().Header.Set("Content-Type", "text/plain")
-				return nil
-			}))
+		Name: "request-of-another-type", About: "something on the way changes the request's media type", Code: 900144,
+		Words: []string{"a field of the request did not reach Entra ID", "a policy of ClientOptions"},
+		Break: onTheWay(func(r *policy.Request) error {
+			r.Raw().Header.Set("Content-Type", "text/plain")
 			return nil
-		},
+		}),
+	},
+	{
+		Name: "request-malformed", About: "something on the way garbles a field of the request", Code: 9002313,
+		Words: []string{"the request did not reach Entra ID as it was sent", "a policy of ClientOptions"},
+		Break: garbled(func(form url.Values) { form.Set("client_assertion_type", "jwt") }),
 	},
 	{
 		Name: "page-instead-of-entra", About: "a company's proxy answers in Entra ID's place, with a page",
@@ -226,32 +228,37 @@ func policed(rules entratest.Policy) func(*Pod) error {
 	return func(p *Pod) error { return p.Entra.SetPolicy(tenantID, rules) }
 }
 
-// onTheWay is a policy that changes a request just before it is sent.
-type onTheWay func(*policy.Request) error
+// meddler is a policy that changes a request just before it is sent.
+type meddler func(*policy.Request) error
 
 // Do implements [policy.Policy].
-func (change onTheWay) Do(r *policy.Request) (*http.Response, error) {
+func (change meddler) Do(r *policy.Request) (*http.Response, error) {
 	if err := change(r); err != nil {
 		return nil, err
 	}
 	return r.Next()
 }
 
-// garbled changes the fields of every request on its way.
-func garbled(change func(url.Values)) func(*Pod) error {
+// onTheWay changes every request on its way.
+func onTheWay(change meddler) func(*Pod) error {
 	return func(p *Pod) error {
-		p.Options.PerRetryPolicies = append(p.Options.PerRetryPolicies, onTheWay(func(r *policy.Request) error {
-			text, err := io.ReadAll(r.Raw().Body)
-			if err != nil {
-				return err
-			}
-			form, err := url.ParseQuery(string(text))
-			if err != nil {
-				return err
-			}
-			change(form)
-			return r.SetBody(streaming.NopCloser(strings.NewReader(form.Encode())), r.Raw().Header.Get("Content-Type"))
-		}))
+		p.Options.PerRetryPolicies = append(p.Options.PerRetryPolicies, change)
 		return nil
 	}
+}
+
+// garbled changes the fields of every request on its way.
+func garbled(change func(url.Values)) func(*Pod) error {
+	return onTheWay(func(r *policy.Request) error {
+		text, err := io.ReadAll(r.Raw().Body)
+		if err != nil {
+			return err
+		}
+		form, err := url.ParseQuery(string(text))
+		if err != nil {
+			return err
+		}
+		change(form)
+		return r.SetBody(streaming.NopCloser(strings.NewReader(form.Encode())), r.Raw().Header.Get("Content-Type"))
+	})
 }

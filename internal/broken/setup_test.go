@@ -117,6 +117,11 @@ func TestSecretOfOrders(t *testing.T) {
 	}
 
 	p := newPod(t)
+	token, err := p.signIn(t)
+	require.NoError(t, err)
+	p.Resource = strings.Replace(p.Resource, "greeting", "farewell", 1)
+	status, body := p.call(t, token)
+	require.Equal(t, http.StatusNotFound, status, body)
 	for _, presented := range []string{"", p.Volume.Token(), "x"} {
 		status, body := p.call(t, presented)
 		require.Equal(t, http.StatusUnauthorized, status, body)

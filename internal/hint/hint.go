@@ -4,6 +4,7 @@ package hint
 
 import (
 	"errors"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,8 +83,8 @@ func For(refusal *exchange.Error, token *tokenfile.Token, s Settings) Hint {
 const (
 	mostBytes = 400
 
-	// tooLong stands for a value that has no place in a hint, and stands elsewhere in the error: half an issuer would mislead.
-	tooLong = "(see above)"
+	// tooLong stands for a value that has no place in a hint; the error or the report has it elsewhere. Half an issuer would mislead.
+	tooLong = "(too long to repeat)"
 )
 
 // facts are what rules look at.
@@ -113,7 +114,7 @@ func (f *facts) fill(h Hint, show func(string) string) Hint {
 		"{age}", amount(f.there().Sub(f.token.Expiry)), "{skew}", amount(f.skew()),
 		"{client}", show(f.ClientID), "{tenant}", show(f.TenantID), "{source}", source,
 		"{host}", show(f.Host), "{cloud}", cloudOfHost(f.Host).name,
-		"{scope}", show(f.Scope), "{one scope}", show(scope), "{default scope}", show(strings.TrimSuffix(scope, "/")+defaultSuffix),
+		"{scope}", show(f.Scope), "{one scope}", show(scope), "{default scope}", show(withDefault(scope)),
 		"{scope cloud}", f.scopeCloud().name, "{scope authority}", f.scopeCloud().authority,
 	)
 	h.Cause, h.Fix = values.Replace(h.Cause), values.Replace(h.Fix)
@@ -168,6 +169,15 @@ func (f *facts) scopeWithoutDefault() string {
 	return ""
 }
 
+// withDefault is what to ask for instead of a scope that lacks the suffix. What follows the host of a service that is known, or an
+// application's ID, is a permission's name.
+func withDefault(scope string) string {
+	if u, err := url.Parse(scope); err == nil && (cloudOfResource(scope).name != "" || IsGUID(u.Host)) {
+		return u.Scheme + "://" + u.Host + defaultSuffix
+	}
+	return strings.TrimSuffix(scope, "/") + defaultSuffix
+}
+
 // resources are the scopes that are no OpenID Connect's.
 func (f *facts) resources() []string {
 	return slices.DeleteFunc(strings.Fields(f.Scope), func(s string) bool { return s == "openid" || s == "offline_access" || s == "profile" })
@@ -185,12 +195,9 @@ func (f *facts) audienceCloud() cloud {
 
 // scopeCloud is the cloud that a scope's host belongs to, if it belongs to just one.
 func (f *facts) scopeCloud() cloud {
-	for _, c := range clouds {
-		for _, scope := range f.resources() {
-			host := hostOf(scope)
-			if slices.ContainsFunc(c.resources, func(suffix string) bool { return strings.HasSuffix("."+host, "."+suffix) }) {
-				return c
-			}
+	for _, scope := range f.resources() {
+		if c := cloudOfResource(scope); c.name != "" {
+			return c
 		}
 	}
 	return cloud{}
@@ -200,7 +207,7 @@ func (f *facts) scopeCloud() cloud {
 func (f *facts) issuerTenant() string {
 	host := hostOf(f.token.Issuer)
 	parts := strings.Split(f.token.Issuer, "/")
-	if !strings.Contains(host, ".oic.prod-aks.azure.") || strings.HasPrefix(host, "ib.") || len(parts) < 5 || !guid.MatchString(parts[3]) {
+	if !strings.Contains(host, ".oic.prod-aks.azure.") || strings.HasPrefix(host, "ib.") || len(parts) < 5 || !IsGUID(parts[3]) {
 		return "" // "ib" is that of identity bindings, which names the identity
 	}
 	return parts[3]

@@ -1,6 +1,7 @@
 package hint_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -61,6 +62,35 @@ func TestNothingKnownIsNoHint(t *testing.T) {
 	for _, codes := range [][]int{nil, {4242424}, {0}} {
 		require.Zero(t, hint.For(&exchange.Error{EntraCodes: codes}, &tokenfile.Token{}, hint.Settings{}), codes)
 		require.Empty(t, hint.For(&exchange.Error{EntraCodes: codes}, nil, hint.Settings{}).String())
+	}
+}
+
+func TestErrorOfSomethingElseHasNoHint(t *testing.T) {
+	require.Zero(t, hint.Of(errors.New("no route to host")))
+}
+
+// The scope that the hint gives can be asked for as it stands.
+func TestPermissionIsNoPartOfTheScopeToAskFor(t *testing.T) {
+	for scope, want := range map[string]string{
+		"https://vault.azure.net":                             "https://vault.azure.net/.default",
+		"https://storage.azure.com/":                          "https://storage.azure.com/.default",
+		"https://graph.microsoft.com/User.Read":               "https://graph.microsoft.com/.default",
+		"api://11111111-2222-4333-8444-555555555555/Jobs.Run": "api://11111111-2222-4333-8444-555555555555/.default",
+		"11111111-2222-4333-8444-555555555555":                "11111111-2222-4333-8444-555555555555/.default",
+		"api://shop/orders":                                   "api://shop/orders/.default", // where a permission begins cannot be told
+	} {
+		h := hint.For(&exchange.Error{EntraCodes: []int{1002012}}, &tokenfile.Token{}, hint.Settings{Scope: scope})
+		require.Contains(t, h.Fix, `as in "`+want+`":`)
+	}
+}
+
+func TestTenantThatDoesNotExistIsNotOneThatLacksTheIdentity(t *testing.T) {
+	token := &tokenfile.Token{Issuer: "https://eastus.oic.prod-aks.azure.com/10000000-0000-4000-8000-000000000001/20000000-0000-4000-8000-000000000002/"}
+	settings := hint.Settings{ClientID: "11111111-2222-4333-8444-555555555555", TenantID: "33333333-4444-4555-8666-777777777777"}
+	for code, want := range map[int]string{90002: "does not exist", 700016: "is not in tenant"} {
+		cause := hint.For(&exchange.Error{EntraCodes: []int{code}}, token, settings).Cause
+		require.Contains(t, cause, want)
+		require.Contains(t, cause, "AKS cluster's, 10000000-")
 	}
 }
 

@@ -86,7 +86,7 @@ var rules = []rule{
 	{
 		codes: []int{70021, 700211, 700213, 700222}, field: aadsts.Credential,
 		applies: func(f *facts) bool {
-			return FromEntra(f.token) && f.cloudsAgree(f.audienceCloud()) && guid.MatchString(f.token.Subject)
+			return FromEntra(f.token) && f.cloudsAgree(f.audienceCloud()) && IsGUID(f.token.Subject)
 		},
 		cause: "no federated credential of client ID {client} is for this managed identity, with the issuer {issuer}",
 		fix:   "register that issuer with subject {subject}, the identity's object ID; it must be user-assigned, of the same tenant",
@@ -239,18 +239,21 @@ var rules = []rule{
 	},
 	{
 		codes: []int{700016}, field: aadsts.ClientID,
-		applies: func(f *facts) bool { return !guid.MatchString(f.ClientID) },
+		applies: func(f *facts) bool { return !IsGUID(f.ClientID) },
 		cause:   "the client ID {client} is not a GUID, but a name or another ID of the identity",
 		fix:     "set AZURE_CLIENT_ID (annotation azure.workload.identity/client-id) to what az identity show --query clientId prints",
 	},
 	{
-		codes: []int{700016, 90002}, field: aadsts.Tenant,
-		applies: func(f *facts) bool {
-			tenant := f.issuerTenant()
-			return tenant != "" && guid.MatchString(f.TenantID) && !strings.EqualFold(tenant, f.TenantID)
-		},
-		cause: "client ID {client} is not in tenant {tenant}, but perhaps in the AKS cluster's, {issuer tenant}",
-		fix:   "compare AZURE_TENANT_ID with az identity show --query tenantId, and AZURE_CLIENT_ID, which may be an object (principal) ID, with --query clientId",
+		codes: []int{700016}, field: aadsts.Tenant,
+		applies: (*facts).clusterElsewhere,
+		cause:   "client ID {client} is not in tenant {tenant}, but perhaps in the AKS cluster's, {issuer tenant}",
+		fix:     "compare AZURE_TENANT_ID with az identity show --query tenantId, and AZURE_CLIENT_ID, which may be an object (principal) ID, with --query clientId",
+	},
+	{
+		codes: []int{90002}, field: aadsts.Tenant,
+		applies: (*facts).clusterElsewhere,
+		cause:   "the tenant {tenant} does not exist at {host}; perhaps it should be the AKS cluster's, {issuer tenant}",
+		fix:     "compare AZURE_TENANT_ID (or Options.TenantID) with az identity show --query tenantId, and AZURE_AUTHORITY_HOST (or Options.Cloud) with az cloud show",
 	},
 
 	// Scope.
@@ -270,7 +273,7 @@ var rules = []rule{
 		codes: ofScope, field: aadsts.Scope,
 		applies: func(f *facts) bool { return f.scopeWithoutDefault() != "" },
 		cause:   "the scope {one scope} lacks /.default at its end",
-		fix:     "append it, as in {default scope}: a workload gets what it was granted, not single permissions",
+		fix:     "ask for the resource and /.default, as in {default scope}: a workload gets what it was granted, not single permissions",
 	},
 	{
 		codes: []int{500011}, field: aadsts.Scope,
@@ -280,6 +283,12 @@ var rules = []rule{
 		cause: "the scope {scope} is a key vault's own address, not that of the service",
 		fix:   "ask for https://vault.azure.net/.default",
 	},
+}
+
+// clusterElsewhere tells whether the AKS cluster is of another tenant than the one that was asked.
+func (f *facts) clusterElsewhere() bool {
+	tenant := f.issuerTenant()
+	return tenant != "" && IsGUID(f.TenantID) && !strings.EqualFold(tenant, f.TenantID)
 }
 
 // cloudsAgree tells whether the authority is of the cloud, or which of the two is unknown.

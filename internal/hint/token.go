@@ -67,9 +67,18 @@ var clouds = []cloud{
 
 // cloudOfHost knows regional authorities too: westeurope.login.microsoft.com.
 func cloudOfHost(host string) cloud {
-	host = hostOf("https://" + host) // without a port
+	return cloudOf("https://"+host, func(c cloud) []string { return c.hosts }) // that may have a port
+}
+
+// cloudOfResource knows those that are no other cloud's.
+func cloudOfResource(scope string) cloud {
+	return cloudOf(scope, func(c cloud) []string { return c.resources })
+}
+
+func cloudOf(rawURL string, hosts func(cloud) []string) cloud {
+	host := "." + hostOf(rawURL)
 	for _, c := range clouds {
-		if slices.ContainsFunc(c.hosts, func(known string) bool { return strings.HasSuffix("."+host, "."+known) }) {
+		if slices.ContainsFunc(hosts(c), func(known string) bool { return strings.HasSuffix(host, "."+known) }) {
 			return c
 		}
 	}
@@ -91,6 +100,9 @@ func hostOf(rawURL string) string {
 	}
 	return strings.ToLower(u.Hostname())
 }
+
+// IsGUID tells whether s is a GUID, in either case.
+func IsGUID(s string) bool { return guid.MatchString(s) }
 
 var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
