@@ -133,7 +133,7 @@ func TestProgramSignsInWithWhatIsPrinted(t *testing.T) {
 	assert.Contains(t, logs, " POST /"+tenantID+"/oauth2/v2.0/token 200 ")
 	assert.Contains(t, logs, "AADSTS700016: Application with identifier 'other' was not found in the directory")
 	assert.Contains(t, logs, " GET /cluster/.well-known/openid-configuration 200 ")
-	assert.Contains(t, logs, "AADSTS1002012: The provided value for scope x [token] forged line is not valid.")
+	assert.Contains(t, logs, "AADSTS1002012: The provided value for scope x [redacted] forged line is not valid.")
 	assert.Equal(t, 5, strings.Count(logs, "\n"), "a line for each request, the two for the issuer's keys among them:\n"+logs)
 	for _, secret := range []string{assertion, access} {
 		assert.NotContains(t, logs, secret)
@@ -226,6 +226,6 @@ func TestLogLineIsOneLineAndBounded(t *testing.T) {
 	require.Len(t, lines, 3)
 	assert.Contains(t, lines[0], "GET /a%0Ab 404")
 	assert.Less(t, len(lines[1]), 600)
-	assert.Contains(t, lines[2], "GET /[token] 404")
+	assert.Contains(t, lines[2], "GET [redacted] 404")
 	assert.NotContains(t, lines[2], "secret")
 }

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"log"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
+
+// maxLine bounds what is logged of a request, in bytes.
+const maxLine = 500
 
 // logged logs each request on one line when it has been answered.
 func logged(to *log.Logger, next http.Handler) http.Handler {
@@ -18,27 +21,10 @@ func logged(to *log.Logger, next http.Handler) http.Handler {
 		start, seen := time.Now(), &witness{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(seen, r)
 		took := time.Since(start).Round(10 * time.Microsecond)
-		to.Print(printable(strings.Join([]string{r.Method, r.URL.EscapedPath(), strconv.Itoa(seen.status), took.String(), seen.reason()}, " ")))
+		line := strings.TrimSpace(strings.Join([]string{r.Method, r.URL.EscapedPath(), strconv.Itoa(seen.status), took.String(), seen.reason()}, " "))
+		tokens := redact.New("") // a client can send one anywhere, and Entra ID quotes some fields in its errors
+		to.Print(tokens.Text(tokens.Clean(line), maxLine))
 	})
-}
-
-// tokenForm finds JSON Web Tokens: a client can send one anywhere, and Entra ID quotes some fields in its errors.
-var tokenForm = regexp.MustCompile(`eyJ[\w-]{8,}[\w.-]*`)
-
-// printable makes one line of what strangers send, without tokens and of bounded length.
-func printable(line string) string {
-	line = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, tokenForm.ReplaceAllString(line, "[token]"))
-	line = strings.TrimSpace(line)
-	const most = 500
-	if cut := []rune(line); len(cut) > most {
-		return string(cut[:most]) + "…"
-	}
-	return line
 }
 
 // witness keeps the status and, of a refusal, the body. Success bodies hold tokens.

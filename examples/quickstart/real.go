@@ -5,12 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/entrafed/entrafed/credential"
@@ -20,7 +18,11 @@ import (
 // runReal signs in with the environment that the workload identity webhook set up. It takes the result of credential.New,
 // whose error is shown as it is, after the environment that it speaks of.
 func runReal(ctx context.Context, out io.Writer, s *settings, cred *credential.Credential, err error) error {
-	fmt.Fprintf(out, "entrafed quickstart, real mode: in this pod, against Entra ID at %s.\n\n", authorityHost())
+	where := "in this pod"
+	if err == nil {
+		where += ", against Entra ID at " + cred.Host()
+	}
+	fmt.Fprintf(out, "entrafed quickstart, real mode: %s.\n\n", where)
 	printEnvironment(out)
 	if err != nil {
 		return err
@@ -64,13 +66,4 @@ func printEnvironment(out io.Writer) {
 		fmt.Fprintf(out, "  %-26s  %s\n", v.name, printable(cmp.Or(v.value, "(not set)")))
 	}
 	fmt.Fprintln(out)
-}
-
-// authorityHost returns the host that the token file's content is sent to, for the first line.
-func authorityHost() string {
-	raw := cmp.Or(environment("AZURE_AUTHORITY_HOST"), cloud.AzurePublic.ActiveDirectoryAuthorityHost)
-	if authority, err := url.Parse(raw); err == nil && authority.Host != "" {
-		return authority.Host
-	}
-	return "(no URL in AZURE_AUTHORITY_HOST)"
 }

@@ -112,6 +112,8 @@ var wordings = map[int]wording{
 	7000216: badClient("'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."),
 	7000218: badClient("The request body must contain the following parameter: 'client_assertion' or 'client_secret'."),
 	7000222: badClient("The provided client secret keys for app '{client_id}' are expired."),
+	9000411: badRequest("The request is not properly formatted. The parameter '{name}' is duplicated."),
+	901002:  badRequest("The 'resource' request parameter is not supported."),
 	9002313: badRequest("Invalid request. Request is malformed or invalid."),
 	50049:   {http.StatusBadRequest, "invalid_instance", "Unknown or invalid instance."},
 	50173:   {http.StatusBadRequest, "invalid_grant", "The provided grant has expired due to it being revoked, a fresh auth token is needed."},

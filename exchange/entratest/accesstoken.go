@@ -17,12 +17,24 @@ import (
 // defaultLifetime is that of a token from Entra: expires_in 3599.
 const defaultLifetime = time.Hour - time.Second
 
-// tokenBody is a success reply. The v2.0 endpoint writes numbers; that strings occur elsewhere is for a scripted Reply to show.
+// tokenBody is a success reply of the v2.0 endpoint, which writes numbers.
 type tokenBody struct {
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
 	ExtExpiresIn int64  `json:"ext_expires_in"`
 	RefreshIn    int64  `json:"refresh_in,omitempty"`
+	AccessToken  string `json:"access_token"`
+}
+
+// tokenBodyV1 is one of the endpoint before, which wrote strings.
+type tokenBodyV1 struct {
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in,string"`
+	ExtExpiresIn int64  `json:"ext_expires_in,string"`
+	RefreshIn    int64  `json:"refresh_in,string,omitempty"`
+	ExpiresOn    int64  `json:"expires_on,string"`
+	NotBefore    int64  `json:"not_before,string"`
+	Resource     string `json:"resource"`
 	AccessToken  string `json:"access_token"`
 }
 
@@ -36,9 +48,15 @@ func (s *Server) issue(c *call) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
+	refreshIn := int64(s.RefreshIn / time.Second)
+	if c.v1 {
+		return respondJSON(c, http.StatusOK, tokenBodyV1{
+			TokenType: "Bearer", ExpiresIn: expiresIn, ExtExpiresIn: expiresIn, RefreshIn: refreshIn,
+			ExpiresOn: c.now.Unix() + expiresIn, NotBefore: c.now.Unix(), Resource: c.resource(), AccessToken: signed,
+		}), nil
+	}
 	return respondJSON(c, http.StatusOK, tokenBody{
-		TokenType: "Bearer", ExpiresIn: expiresIn, ExtExpiresIn: expiresIn,
-		RefreshIn: int64(s.RefreshIn / time.Second), AccessToken: signed,
+		TokenType: "Bearer", ExpiresIn: expiresIn, ExtExpiresIn: expiresIn, RefreshIn: refreshIn, AccessToken: signed,
 	}), nil
 }
 
@@ -49,7 +67,7 @@ func (s *Server) accessClaims(c *call, expiresIn int64) jwt.MapClaims {
 		"iat": c.now.Unix(), "nbf": c.now.Unix(), "exp": c.now.Unix() + expiresIn,
 		"idtyp": "app", "tid": c.TenantID, "oid": object, "sub": object, "uti": newTokenID(),
 	}
-	resource := resourceOf(c.Scope)
+	resource := c.resource()
 	if audience, wanted := s.v2Audience(resource); wanted {
 		maps.Copy(claims, jwt.MapClaims{
 			"aud": audience, "iss": "https://" + cloudOf(c.Host) + "/" + c.TenantID + "/v2.0", "ver": "2.0",
@@ -65,16 +83,6 @@ func (s *Server) accessClaims(c *call, expiresIn int64) jwt.MapClaims {
 		claims["xms_cc"] = []string{"CP1"}
 	}
 	return claims
-}
-
-// resourceOf returns the audience for a scope. It drops one "/.default" and nothing else: "https://x//.default" is for
-// "https://x/", which Entra tells from "https://x".
-func resourceOf(scope string) string {
-	scopes := resourceScopes(scope)
-	if len(scopes) == 0 {
-		return ""
-	}
-	return strings.TrimSuffix(scopes[0], defaultSuffix)
 }
 
 // asksForCAE reports whether a claims parameter declares the capability cp1, the client's promise to handle claims challenges.

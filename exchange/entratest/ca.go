@@ -27,28 +27,16 @@ type CA struct {
 
 // NewCA makes a certificate authority that is valid for 90 days. No two have the same key or name.
 func NewCA() (*CA, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("entratest: %w", err)
-	}
 	template := certificateTemplate("entratest CA " + newGUID())
 	template.IsCA, template.BasicConstraintsValid = true, true
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
-	certificate, err := issueCertificate(template, template, key, key)
-	if err != nil {
-		return nil, err
-	}
-	return &CA{certificate, key}, nil
+	return issueCertificate(template, nil)
 }
 
 // Certificate issues a server's certificate, with its key, for DNS names and IP addresses. It is valid for 90 days.
 func (a *CA) Certificate(names ...string) (tls.Certificate, error) {
 	if len(names) == 0 {
 		return tls.Certificate{}, errors.New("entratest: a certificate needs a name")
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("entratest: %w", err)
 	}
 	template := certificateTemplate(names[0])
 	template.KeyUsage = x509.KeyUsageDigitalSignature
@@ -60,11 +48,11 @@ func (a *CA) Certificate(names ...string) (tls.Certificate, error) {
 			template.DNSNames = append(template.DNSNames, name)
 		}
 	}
-	leaf, err := issueCertificate(template, a.certificate, key, a.key)
+	leaf, err := issueCertificate(template, a)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}, nil
+	return tls.Certificate{Certificate: [][]byte{leaf.certificate.Raw}, PrivateKey: leaf.key, Leaf: leaf.certificate}, nil
 }
 
 // PEM returns the CA's own certificate, for a file or variable that a client takes it from.
@@ -89,8 +77,13 @@ func certificateTemplate(name string) *x509.Certificate {
 	}
 }
 
-func issueCertificate(template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+// issueCertificate makes a certificate and its key. Where there is no signer it signs itself.
+func issueCertificate(template *x509.Certificate, signer *CA) (*CA, error) {
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // fails for no curve of the standard library
+	if signer == nil {
+		signer = &CA{template, key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer.certificate, &key.PublicKey, signer.key)
 	if err != nil {
 		return nil, fmt.Errorf("entratest: %w", err)
 	}
@@ -98,5 +91,5 @@ func issueCertificate(template, parent *x509.Certificate, key, signer *ecdsa.Pri
 	if err != nil {
 		return nil, fmt.Errorf("entratest: %w", err)
 	}
-	return certificate, nil
+	return &CA{certificate, key}, nil
 }

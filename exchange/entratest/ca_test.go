@@ -38,7 +38,9 @@ func TestCertificateIsForItsNamesAndOfItsCA(t *testing.T) {
 	require.True(t, pool.AppendCertsFromPEM(ca.PEM()))
 	assert.True(t, pool.Equal(ca.Pool()))
 	_, err = ca.Certificate()
-	assert.ErrorContains(t, err, "needs a name")
+	require.ErrorContains(t, err, "needs a name")
+	_, err = ca.Certificate("größe.example")
+	assert.ErrorContains(t, err, "entratest: ", "a DNS name is ASCII")
 }
 
 // serveTLS serves with a CA's certificate for the names.

@@ -16,6 +16,7 @@ const maxBody = 1 << 20
 type call struct {
 	Request
 	base      string     // scheme and host under which the client reached us
+	v1        bool       // it came to an endpoint of before v2.0
 	query     url.Values // of the URL
 	formErr   error      // why the body is no form
 	traceID   string
@@ -25,13 +26,14 @@ type call struct {
 
 // receive reads a request to the end of its body. It does not change r.
 func receive(r *http.Request) *call {
-	kind, tenant := route(r.URL.Path)
+	at, tenant := route(r.URL.Path)
 	c := &call{
 		Request: Request{
-			Kind: kind, Time: time.Now(), Method: r.Method, Host: hostOf(r), Path: r.URL.Path, Header: r.Header.Clone(),
+			Kind: at.kind, Time: time.Now(), Method: r.Method, Host: hostOf(r), Path: r.URL.Path, Header: r.Header.Clone(),
 			TenantID: tenant, CorrelationID: r.Header.Get("client-request-id"),
 		},
 		base:    schemeOf(r) + "://" + hostOf(r),
+		v1:      at.v1,
 		query:   r.URL.Query(),
 		traceID: newGUID(),
 	}
@@ -44,7 +46,8 @@ func receive(r *http.Request) *call {
 	return c
 }
 
-// readForm takes the fields from the body alone: Entra does not look for them in the URL.
+// readForm takes the fields from the body alone: Entra does not look for them in the URL. In a body that does not say that it is a
+// form it finds none, which is no error of its own (https://stackoverflow.com/questions/76152009).
 func readForm(r *http.Request) (url.Values, error) {
 	stream := r.Body
 	if stream == nil {
@@ -56,25 +59,33 @@ func readForm(r *http.Request) (url.Values, error) {
 	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, http.ErrNotSupported
+		return nil, nil
 	}
 	return url.ParseQuery(string(body))
 }
 
-var paths = map[string]Kind{
-	"oauth2/v2.0/token":                     KindToken,
-	"discovery/instance":                    KindInstanceDiscovery,
-	"v2.0/.well-known/openid-configuration": KindOpenIDConfiguration,
-	"discovery/v2.0/keys":                   KindKeys,
-	"discovery/keys":                        KindKeys,
+// endpoint is what is asked for at a path below a tenant's.
+type endpoint struct {
+	kind Kind
+	v1   bool // it has a younger sibling, of v2.0
 }
 
-func route(path string) (kind Kind, tenant string) {
+var endpoints = map[string]endpoint{
+	"oauth2/v2.0/token":                     {KindToken, false},
+	"oauth2/token":                          {KindToken, true},
+	"discovery/instance":                    {KindInstanceDiscovery, false},
+	"v2.0/.well-known/openid-configuration": {KindOpenIDConfiguration, false},
+	".well-known/openid-configuration":      {KindOpenIDConfiguration, true},
+	"discovery/v2.0/keys":                   {KindKeys, false},
+	"discovery/keys":                        {KindKeys, true},
+}
+
+func route(path string) (at endpoint, tenant string) {
 	tenant, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	if kind, ok := paths[rest]; ok && tenant != "" {
-		return kind, tenant
+	if at, ok := endpoints[rest]; ok && tenant != "" {
+		return at, tenant
 	}
-	return KindOther, ""
+	return endpoint{kind: KindOther}, ""
 }
 
 // hostOf heeds that only a client's request has a host in its URL, and only an overridden or a received one has it in Host.

@@ -39,6 +39,9 @@ func TestTokenEndpointRefusesOneFaultAtATime(t *testing.T) {
 		"scope of no resource":  {set("scope", "/.default"), 400, "invalid_scope", 1002012, "is not valid"},
 		"only OIDC scopes":      {set("scope", "openid offline_access profile"), 400, "invalid_scope", 1002012, "is not valid"},
 		"scope encoded twice":   {set("scope", "https%3A%2F%2Fvault.azure.net%2F.default"), 400, "invalid_scope", 1002012, "is not valid"},
+		"resource besides":      {set("resource", "https://vault.azure.net"), 400, "invalid_request", 901002, "The 'resource' request parameter is not supported."},
+		"scope twice":           {func(f url.Values) { f.Add("scope", f.Get("scope")) }, 400, "invalid_request", 9000411, "The parameter 'scope' is duplicated."},
+		"unknown field twice":   {func(f url.Values) { f["x"] = []string{"1", "2"} }, 400, "invalid_request", 9000411, "The parameter 'x' is duplicated."},
 		"no assertion type":     {missing("client_assertion_type"), 400, "invalid_request", 900144, needs + "'client_assertion_type'"},
 		"other assertion type":  {set("client_assertion_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), 400, "invalid_request", 9002313, "Invalid request. Request is malformed or invalid."},
 		"no assertion":          {missing("client_assertion"), 401, "invalid_client", 7000218, needs + "'client_assertion' or 'client_secret'."},
@@ -77,26 +80,28 @@ func TestTokenEndpointRefusesOneFaultAtATime(t *testing.T) {
 func TestTokenEndpointTakesAForm(t *testing.T) {
 	for name, row := range map[string]struct {
 		contentType, body string
-		status            int
+		code              int // 0 is a token
 	}{
-		"form":             {"application/x-www-form-urlencoded", validForm(t).Encode(), 200},
-		"form, charset":    {"application/x-www-form-urlencoded; charset=utf-8", validForm(t).Encode(), 200},
-		"JSON":             {"application/json", `{"grant_type":"client_credentials"}`, 400},
-		"no content type":  {"", validForm(t).Encode(), 400},
-		"bad escape":       {"application/x-www-form-urlencoded", validForm(t).Encode() + "&x=%zz", 400},
-		"HTML separators":  {"application/x-www-form-urlencoded", strings.ReplaceAll(validForm(t).Encode(), "&", "&amp;"), 400},
-		"more than a MiB":  {"application/x-www-form-urlencoded", validForm(t).Encode() + "&x=" + strings.Repeat("x", 1<<20), 400},
-		"fields in no way": {"application/x-www-form-urlencoded", "", 400},
+		"form":             {"application/x-www-form-urlencoded", validForm(t).Encode(), 0},
+		"form, charset":    {"application/x-www-form-urlencoded; charset=utf-8", validForm(t).Encode(), 0},
+		"JSON":             {"application/json", `{"grant_type":"client_credentials"}`, 900144},
+		"no content type":  {"", validForm(t).Encode(), 900144},
+		"bad escape":       {"application/x-www-form-urlencoded", validForm(t).Encode() + "&x=%zz", 9002313},
+		"HTML separators":  {"application/x-www-form-urlencoded", strings.ReplaceAll(validForm(t).Encode(), "&", "&amp;"), 9002313},
+		"more than a MiB":  {"application/x-www-form-urlencoded", validForm(t).Encode() + "&x=" + strings.Repeat("x", 1<<20), 9002313},
+		"fields in no way": {"application/x-www-form-urlencoded", "", 900144},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tokenURL, strings.NewReader(row.body))
 			require.NoError(t, err)
 			r.Header.Set("Content-Type", row.contentType)
 			reply, body := do(t, new(entratest.Server), r)
-			assert.Equal(t, row.status, reply.StatusCode, body)
-			if row.status == 400 && row.body != "" {
-				assert.Equal(t, []int{9002313}, decode[errorReply](t, body).ErrorCodes)
+			if row.code == 0 {
+				assert.Equal(t, http.StatusOK, reply.StatusCode, body)
+				return
 			}
+			assert.Equal(t, http.StatusBadRequest, reply.StatusCode, body)
+			assert.Equal(t, []int{row.code}, decode[errorReply](t, body).ErrorCodes)
 		})
 	}
 }
@@ -121,6 +126,7 @@ func TestAssertionNeedsNoExpiry(t *testing.T) {
 func TestWrongMethodIs405(t *testing.T) {
 	for target, allowed := range map[string]string{
 		tokenURL:                          "POST",
+		"https://h/t/oauth2/token":        "POST",
 		"https://h/t/discovery/v2.0/keys": "GET",
 		"https://h/t/v2.0/.well-known/openid-configuration": "GET",
 		"https://h/common/discovery/instance":               "GET",

@@ -2,7 +2,6 @@ package entratest
 
 import (
 	"crypto/rsa"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -184,23 +183,16 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Do answers r without a socket, as [Server.Do] does: the issuer's documents for whoever fetches them inside a testing/synctest bubble.
 func (c *Cluster) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer r.Body.Close()
-	}
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	w := c.serve(r)
-	return (&response{status: w.status, header: w.header, body: w.body.Bytes()}).toHTTP(r), nil
+	return roundTrip(r, func(r *http.Request) (*response, error) {
+		w := &responseWriter{response{status: http.StatusOK, header: http.Header{}}}
+		c.ServeHTTP(w, r)
+		return &w.response, nil
+	})
 }
 
 // serveDocument sets the headers of kube-apiserver (pkg/routes/openidmetadata.go).
 func serveDocument(w http.ResponseWriter, media string, document any) {
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	body, err := json.Marshal(document)
-	if err != nil {
-		panic("entratest: encoding a document: " + err.Error()) // cannot be: documents are plain structs
-	}
-	_, _ = w.Write(body)
+	_, _ = w.Write(encode(document))
 }

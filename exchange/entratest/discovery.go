@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// document serves what is fetched with GET. Entra lets the discovery documents be cached for a day.
+// document serves what is fetched with GET. Entra lets the discovery documents be cached for a day, and scripts of any site read them.
 func (c *call) document() *response {
 	var out *response
 	switch c.Kind {
@@ -23,12 +23,15 @@ func (c *call) document() *response {
 
 func cacheable(out *response) *response {
 	out.header.Set("Cache-Control", "max-age=86400, private")
+	out.header.Set("Access-Control-Allow-Origin", "*")
+	out.header.Set("Access-Control-Allow-Methods", "GET, OPTIONS")
 	out.header.Del("Pragma")
 	out.header.Del("Expires")
 	return out
 }
 
-// configuration is a tenant's openid-configuration. Every URL that a client calls leads back to the host it was asked on.
+// configuration is a tenant's openid-configuration. Every URL that a client calls leads back to the host it was asked on. The first
+// version has its issuer from the tokens that it is for, v1.0 access tokens.
 type configuration struct {
 	TokenEndpoint               string   `json:"token_endpoint"`
 	TokenEndpointAuthMethods    []string `json:"token_endpoint_auth_methods_supported"`
@@ -49,25 +52,36 @@ type configuration struct {
 }
 
 func (c *call) configuration() configuration {
-	tenant := c.base + "/" + c.TenantID
+	tenant, keys, oauth2, issuer := c.base+"/"+c.TenantID, "/discovery/v2.0/keys", "/oauth2/v2.0/", c.base+"/"+c.issuerTenant()+"/v2.0"
+	if c.v1 {
+		keys, oauth2, issuer = "/discovery/keys", "/oauth2/", "https://sts.windows.net/"+c.issuerTenant()+"/"
+	}
 	return configuration{
-		TokenEndpoint:               tenant + "/oauth2/v2.0/token",
+		TokenEndpoint:               tenant + oauth2 + "token",
 		TokenEndpointAuthMethods:    []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
-		JWKSURI:                     tenant + "/discovery/v2.0/keys",
+		JWKSURI:                     tenant + keys,
 		ResponseModes:               []string{"query", "fragment", "form_post"},
 		SubjectTypes:                []string{"pairwise"},
 		SigningAlgs:                 []string{"RS256"},
 		ResponseTypes:               []string{"code", "id_token", "code id_token", "id_token token"},
 		Scopes:                      []string{"openid", "profile", "email", "offline_access"},
-		Issuer:                      tenant + "/v2.0",
-		AuthorizationEndpoint:       tenant + "/oauth2/v2.0/authorize",
-		DeviceAuthorizationEndpoint: tenant + "/oauth2/v2.0/devicecode",
-		EndSessionEndpoint:          tenant + "/oauth2/v2.0/logout",
+		Issuer:                      issuer,
+		AuthorizationEndpoint:       tenant + oauth2 + "authorize",
+		DeviceAuthorizationEndpoint: tenant + oauth2 + "devicecode",
+		EndSessionEndpoint:          tenant + oauth2 + "logout",
 		TenantRegionScope:           "WW",
 		CloudInstanceName:           "microsoftonline.com",
 		CloudGraphHostName:          "graph.windows.net",
 		MSGraphHost:                 "graph.microsoft.com",
 	}
+}
+
+// issuerTenant is a placeholder where the tenant is none in particular: each token says its own.
+func (c *call) issuerTenant() string {
+	if slices.Contains(tenantless, strings.ToLower(c.TenantID)) {
+		return "{tenantid}"
+	}
+	return c.TenantID
 }
 
 // cloud is an entry of instance discovery: hosts that are one cloud.
@@ -127,9 +141,13 @@ func (c *call) instance() *response {
 	if !slices.ContainsFunc(known, func(k cloud) bool { return slices.Contains(k.Aliases, asked.Host) }) {
 		known = append(known, cloud{asked.Host, asked.Host, []string{asked.Host}})
 	}
-	tenant, _, _ := strings.Cut(strings.TrimPrefix(asked.Path, "/"), "/")
+	tenant, rest, _ := strings.Cut(strings.TrimPrefix(asked.Path, "/"), "/")
+	version := "/v2.0"
+	if rest == "oauth2/authorize" {
+		version = ""
+	}
 	return cacheable(respondJSON(c, http.StatusOK, instanceBody{
-		TenantDiscoveryEndpoint: asked.Scheme + "://" + asked.Host + "/" + tenant + "/v2.0/.well-known/openid-configuration",
+		TenantDiscoveryEndpoint: asked.Scheme + "://" + asked.Host + "/" + tenant + version + "/.well-known/openid-configuration",
 		APIVersion:              "1.1",
 		Metadata:                known,
 	}))

@@ -36,6 +36,7 @@ func TestInstanceDiscoveryKnowsEveryHost(t *testing.T) {
 		reply, body := do(t, new(entratest.Server), get(t, instanceURL("https://"+host+"/contoso/oauth2/v2.0/authorize")))
 		assert.Equal(t, http.StatusOK, reply.StatusCode)
 		assert.Equal(t, "max-age=86400, private", reply.Header.Get("Cache-Control"))
+		assert.Equal(t, "*", reply.Header.Get("Access-Control-Allow-Origin"), "browsers ask, too")
 		got := decode[instance](t, body)
 		assert.Equal(t, "https://"+host+"/contoso/v2.0/.well-known/openid-configuration", got.TenantDiscoveryEndpoint)
 		assert.Equal(t, "1.1", got.APIVersion)
@@ -74,6 +75,17 @@ func TestOpenIDConfigurationLeadsBackToItsHost(t *testing.T) {
 		"cloud_instance_name":           "microsoftonline.com",
 	} {
 		assert.Equal(t, value, got[member], member)
+	}
+}
+
+// Clients that take any tenant's tokens put the token's own tenant into the issuer.
+func TestOpenIDConfigurationOfNoTenantInParticular(t *testing.T) {
+	for path, issuer := range map[string]string{
+		"common/v2.0":   "https://h/{tenantid}/v2.0",
+		"Organizations": "https://sts.windows.net/{tenantid}/",
+	} {
+		_, body := do(t, new(entratest.Server), get(t, "https://h/"+path+"/.well-known/openid-configuration"))
+		assert.Equal(t, issuer, decode[map[string]any](t, body)["issuer"])
 	}
 }
 

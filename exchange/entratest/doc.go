@@ -13,7 +13,8 @@
 // [Server] stands for Entra ID. Its Do method is an azcore transport, so that it fits into the ClientOptions of any Azure
 // SDK client or credential and works inside a testing/synctest bubble; it is an [net/http.Handler] too, for
 // net/http/httptest. The zero value knows every host, tenant and client and takes every well-formed JWT, but refuses
-// what Entra refuses about the request itself, in Entra's words.
+// what Entra refuses about the request itself, in Entra's words. It answers the token endpoint of version 2.0 and that of version 1,
+// which older clients ask with a resource instead of a scope.
 //
 // [Cluster] stands for Kubernetes: it issues service-account tokens, serves the issuer's discovery documents, and
 // projects tokens into a directory as the kubelet does. [TokenProxy] is the proxy of AKS identity bindings, and [CA] makes

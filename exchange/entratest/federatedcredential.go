@@ -91,7 +91,7 @@ func (f FederatedCredential) withDefaults() FederatedCredential {
 	return f
 }
 
-// String names a credential in an error.
+// String names a credential for an error: by its Name, else its subject, with client and tenant.
 func (f FederatedCredential) String() string {
 	return fmt.Sprintf("federated credential %q of client %q in tenant %q", cmp.Or(f.Name, f.Subject), f.ClientID, f.TenantID)
 }

@@ -1,7 +1,7 @@
 package entratest
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"encoding/base64"
@@ -34,12 +34,12 @@ type keptKeys struct {
 func (s *Server) keysOf(ctx context.Context, issuer string, now time.Time) (keySet, error) {
 	s.mu.Lock()
 	kept, ok := s.keys[issuer]
-	get := s.getter(issuer)
+	do := s.transport(issuer)
 	s.mu.Unlock()
 	if ok && now.Sub(kept.at) < s.KeyCache {
 		return kept.keySet, nil
 	}
-	fetched, err := fetchKeys(ctx, get, issuer)
+	fetched, err := fetchKeys(ctx, do, issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -54,24 +54,20 @@ func (s *Server) keysOf(ctx context.Context, issuer string, now time.Time) (keyS
 	return fetched, nil
 }
 
-// getter fetches a document.
-type getter func(ctx context.Context, target string) ([]byte, error)
+// transport is how an issuer is asked.
+type transport func(*http.Request) (*http.Response, error)
 
-// getter chooses how an issuer is asked. The caller holds the lock.
-func (s *Server) getter(issuer string) getter {
+// transport chooses one. The caller holds the lock.
+func (s *Server) transport(issuer string) transport {
 	if cluster := s.clusters[issuer]; cluster != nil {
-		return cluster.get
+		return cluster.Do
 	}
-	client := s.HTTPClient
-	if client == nil {
-		client = discoveryClient
-	}
-	return func(ctx context.Context, target string) ([]byte, error) { return getOver(ctx, client, target) }
+	return cmp.Or(s.HTTPClient, discoveryClient).Do
 }
 
 // fetchKeys follows OpenID Connect Discovery 1.0, section 4: the document is for an issuer only if it names it, letter by letter.
-func fetchKeys(ctx context.Context, get getter, issuer string) (keySet, error) {
-	document, err := get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
+func fetchKeys(ctx context.Context, do transport, issuer string) (keySet, error) {
+	document, err := fetch(ctx, do, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +80,7 @@ func fetchKeys(ctx context.Context, get getter, issuer string) (keySet, error) {
 	case !strings.HasPrefix(configuration.JWKSURI, "https://"):
 		return nil, fmt.Errorf("openid-configuration: jwks_uri %q is not an https URL", configuration.JWKSURI)
 	}
-	set, err := get(ctx, configuration.JWKSURI)
+	set, err := fetch(ctx, do, configuration.JWKSURI)
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +116,12 @@ func (k jwk) public() *rsa.PublicKey {
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
 }
 
-// getOver fetches over HTTP.
-func getOver(ctx context.Context, client *http.Client, target string) ([]byte, error) {
+func fetch(ctx context.Context, do transport, target string) ([]byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := client.Do(r)
+	reply, err := do(r)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
@@ -140,34 +135,3 @@ func getOver(ctx context.Context, client *http.Client, target string) ([]byte, e
 	}
 	return body, nil
 }
-
-// get asks the cluster's own handler.
-func (c *Cluster) get(ctx context.Context, target string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return nil, err
-	}
-	w := c.serve(r)
-	if w.status != http.StatusOK {
-		return nil, fmt.Errorf("%w: %s: %d %s", errUnreachable, target, w.status, http.StatusText(w.status))
-	}
-	return w.body.Bytes(), nil
-}
-
-// serve keeps the handler's reply.
-func (c *Cluster) serve(r *http.Request) *memoryWriter {
-	w := &memoryWriter{header: http.Header{}, status: http.StatusOK}
-	c.ServeHTTP(w, r)
-	return w
-}
-
-// memoryWriter keeps a reply. That of net/http/httptest would do, but importing it adds a flag to the program's command line.
-type memoryWriter struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *memoryWriter) Header() http.Header         { return w.header }
-func (w *memoryWriter) WriteHeader(status int)      { w.status = status }
-func (w *memoryWriter) Write(p []byte) (int, error) { return w.body.Write(p) }

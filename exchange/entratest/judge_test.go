@@ -56,6 +56,8 @@ func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 			401, "invalid_client", 700211, "issuer '" + strings.TrimSuffix(issuerURL, "/") + "'.", "Azure/azure-workload-identity#1200"},
 		"issuer in another case": {func(a *attempt) { a.claims["iss"] = strings.ToUpper(issuerURL) },
 			401, "invalid_client", 700211, "presented assertion issuer", "workload-identity-federation-considerations"},
+		"issuer that is no URL": {func(a *attempt) { a.claims["iss"] = "https://a b/" },
+			401, "invalid_client", 700211, "presented assertion issuer 'https://a b/'.", "Azure/azure-workload-identity#1200"},
 		"no issuer": {func(a *attempt) { delete(a.claims, "iss") },
 			401, "invalid_client", 700211, "presented assertion issuer ''.", "Azure/azure-workload-identity#1200"},
 		"subject": {func(a *attempt) { a.claims["sub"] = "system:serviceaccount:shop:cart" },
@@ -93,6 +95,9 @@ func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 		}, 400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "OpenID Connect Discovery 1.0, 4.3"},
 		"keys over plain HTTP": {func(a *attempt) {
 			a.issuer[discovery] = `{"issuer":"` + issuerURL + `","jwks_uri":"http://keys.example/jwks"}`
+		}, 400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "OpenID Connect Discovery 1.0, 3"},
+		"keys at no URL": {func(a *attempt) {
+			a.issuer[discovery] = `{"issuer":"` + issuerURL + `","jwks_uri":"https://a b/"}`
 		}, 400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "OpenID Connect Discovery 1.0, 3"},
 		"keys no JSON": {func(a *attempt) { a.issuer[jwksURL] = "[]" },
 			400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "Azure/azure-cli#28863"},

@@ -3,7 +3,6 @@ package entratest
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +41,7 @@ func (c *Cluster) Project(dir, name string, r TokenRequest) (*Projection, error)
 	if !filepath.IsLocal(name) || filepath.Clean(name) == "." || strings.HasPrefix(name, "..") {
 		return nil, fmt.Errorf("entratest: %q cannot be the name of a projected file", name)
 	}
-	if _, err := os.Lstat(filepath.Join(dir, dataLink)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(filepath.Join(dir, dataLink)); err == nil {
 		return nil, fmt.Errorf("entratest: %s holds a projection already", dir)
 	}
 	p := &Projection{cluster: c, dir: dir, name: filepath.Clean(name), request: r}

@@ -118,16 +118,51 @@ func TestProjectRefusesASecondProjection(t *testing.T) {
 	assert.Equal(t, p.Token(), string(content))
 }
 
+func TestProjectTellsWhatIsInItsWay(t *testing.T) {
+	for name, obstacle := range map[string]func(dir string) error{
+		"directory is a file": func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+		"file is there":       func(dir string) error { return os.MkdirAll(filepath.Join(dir, "token"), 0o755) },
+		"rotation under way":  func(dir string) error { return os.MkdirAll(filepath.Join(dir, "..data_tmp"), 0o755) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "volume")
+			require.NoError(t, obstacle(dir))
+			_, err := new(entratest.Cluster).Project(dir, "token", entratest.TokenRequest{})
+			require.ErrorContains(t, err, dir)
+			assert.NotContains(t, err.Error(), "already")
+		})
+	}
+}
+
 func TestRotateThatFailsLeavesTheOldToken(t *testing.T) {
-	dir := t.TempDir()
+	for name, path := range map[string]string{"temporary link": "..data_tmp", "the link itself": "..data"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			p := project(t, dir, "token")
+			before, link := p.Token(), filepath.Join(dir, "..data")
+			target, err := os.Readlink(link)
+			require.NoError(t, err)
+			obstacle := filepath.Join(dir, path)
+			_ = os.Remove(obstacle) // the temporary one is not there
+			require.NoError(t, os.Mkdir(obstacle, 0o755))
+			require.Error(t, p.Rotate())
+			require.NoError(t, os.Remove(obstacle))
+			if path == "..data" {
+				require.NoError(t, os.Symlink(target, link))
+			}
+
+			assert.Equal(t, before, p.Token())
+			assertLayout(t, dir, "token", "token", before)
+			assert.NoError(t, p.Rotate())
+		})
+	}
+}
+
+func TestRotateOfAVolumeThatIsGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "volume")
 	p := project(t, dir, "token")
 	before := p.Token()
-	block := filepath.Join(dir, "..data_tmp")
-	require.NoError(t, os.Mkdir(block, 0o755))
-	require.Error(t, p.Rotate())
-	require.NoError(t, os.Remove(block))
-
+	require.NoError(t, os.RemoveAll(dir))
+	require.ErrorIs(t, p.Rotate(), fs.ErrNotExist)
 	assert.Equal(t, before, p.Token())
-	assertLayout(t, dir, "token", "token", before)
-	assert.NoError(t, p.Rotate())
 }

@@ -64,7 +64,7 @@ func (c *call) fill(text, name string) string {
 	shown := c.presented()
 	return strings.NewReplacer(
 		"{name}", name, "{method}", c.Method,
-		"{tenant}", c.TenantID, "{client_id}", c.ClientID, "{scope}", c.Scope, "{resource}", resourceOf(c.Scope),
+		"{tenant}", c.TenantID, "{client_id}", c.ClientID, "{scope}", c.Scope, "{resource}", c.resource(),
 		"{iss}", shown.issuer, "{sub}", shown.subject, "{aud}", strings.Join(shown.audience, ","), "{kid}", shown.text("kid"), "{alg}", shown.text("alg"),
 		"{iat}", dotNet(shown.issued), "{nbf}", dotNet(shown.notBefore), "{exp}", dotNet(shown.expiry), "{now}", dotNet(c.now),
 	).Replace(text)

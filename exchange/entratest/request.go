@@ -16,9 +16,9 @@ type Kind string
 
 // The kinds of request that a [Server] tells apart.
 const (
-	KindToken               Kind = "token"                // /{tenant}/oauth2/v2.0/token, whatever the method
+	KindToken               Kind = "token"                // /{tenant}/oauth2/v2.0/token and /{tenant}/oauth2/token, whatever the method
 	KindInstanceDiscovery   Kind = "instance-discovery"   // /common/discovery/instance
-	KindOpenIDConfiguration Kind = "openid-configuration" // /{tenant}/v2.0/.well-known/openid-configuration
+	KindOpenIDConfiguration Kind = "openid-configuration" // /{tenant}/v2.0/.well-known/openid-configuration, and the same without v2.0
 	KindKeys                Kind = "keys"                 // /{tenant}/discovery/v2.0/keys and /{tenant}/discovery/keys
 	KindOther               Kind = "other"                // everything else; answered with 404
 )
@@ -37,7 +37,7 @@ type Request struct {
 	Form          url.Values // the body's fields; nil when the body was no form
 	TenantID      string     // from the path, as sent
 	ClientID      string
-	Scope         string // the whole field, unsplit
+	Scope         string // the whole field, unsplit; requests to /{tenant}/oauth2/token have the field "resource" instead
 	Assertion     string `json:"-"`
 	Claims        string // the field "claims", JSON as sent
 	CorrelationID string // what the reply carries: the client-request-id header when that is a GUID, else a new one

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -80,5 +81,10 @@ func TestRequestMarshalsToJSON(t *testing.T) {
 }
 
 func TestRequestWithoutAFormPrints(t *testing.T) {
-	assert.NotPanics(t, func() { _ = fmt.Sprint(entratest.Request{}) })
+	assert.Contains(t, fmt.Sprint(entratest.Request{ClientID: clientID}), clientID)
+}
+
+// JSON has no years of five digits.
+func TestRequestThatJSONCannotCarryPrints(t *testing.T) {
+	assert.Equal(t, `"unprintable request"`, fmt.Sprint(entratest.Request{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}))
 }

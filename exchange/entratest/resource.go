@@ -1,6 +1,34 @@
 package entratest
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// directoryGraph is what a v1 request without a resource gets a token for: the Azure AD Graph of old.
+const directoryGraph = "00000002-0000-0000-c000-000000000000"
+
+// resources are the audiences that a token is asked for. Of a scope they lack one "/.default" and nothing else:
+// "https://x//.default" is for "https://x/", which Entra tells from "https://x".
+func (c *call) resources() []string {
+	if c.v1 {
+		return []string{cmp.Or(c.Form.Get("resource"), directoryGraph)}
+	}
+	resources := resourceScopes(c.Scope)
+	for i, scope := range resources {
+		resources[i] = strings.TrimSuffix(scope, defaultSuffix)
+	}
+	return resources
+}
+
+// resource is the one that the token is for.
+func (c *call) resource() string {
+	if all := c.resources(); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
 
 // AllowResource registers resources, as they stand in a scope before "/.default": a URI or an application's ID. From the first
 // call on every tenant knows these and no others (500011), and one request is for one resource (700022). Before, any
@@ -47,14 +75,12 @@ func (s *Server) checkResource(c *call) *refusal {
 	if s.resources == nil {
 		return nil
 	}
-	asked := map[string]bool{}
-	for _, scope := range resourceScopes(c.Scope) {
-		asked[resourceKey(strings.TrimSuffix(scope, defaultSuffix))] = true
-	}
+	asked := c.resources()
+	first := resourceKey(asked[0]) // one there is, or checkScope had refused
 	switch {
-	case len(asked) > 1:
+	case slices.ContainsFunc(asked, func(other string) bool { return resourceKey(other) != first }):
 		return &refusal{code: 700022}
-	case !s.resources[resourceKey(resourceOf(c.Scope))]:
+	case !s.resources[first]:
 		return &refusal{code: 500011}
 	}
 	return nil

@@ -37,11 +37,15 @@ func respond(c *call, status int, body []byte) *response {
 }
 
 func respondJSON(c *call, status int, value any) *response {
-	body, err := json.Marshal(value)
+	return respond(c, status, encode(value))
+}
+
+func encode(value any) []byte {
+	text, err := json.Marshal(value)
 	if err != nil {
 		panic("entratest: encoding a reply: " + err.Error()) // cannot be: replies are plain structs
 	}
-	return respond(c, status, body)
+	return text
 }
 
 func (p *response) writeTo(w http.ResponseWriter) {
@@ -52,7 +56,26 @@ func (p *response) writeTo(w http.ResponseWriter) {
 	_, _ = w.Write(p.body) // the client may be gone, and some statuses allow no body
 }
 
+// roundTrip answers a request with the manners of a transport.
+func roundTrip(r *http.Request, answer func(*http.Request) (*response, error)) (*http.Response, error) {
+	if r.Body != nil {
+		defer r.Body.Close()
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	reply, err := answer(r)
+	if err != nil {
+		return nil, err
+	}
+	return reply.toHTTP(r), nil
+}
+
 func (p *response) toHTTP(r *http.Request) *http.Response {
+	body := p.body
+	if r.Method == http.MethodHead {
+		body = nil // its length is told all the same
+	}
 	return &http.Response{
 		Status:        strings.TrimSpace(strconv.Itoa(p.status) + " " + http.StatusText(p.status)),
 		StatusCode:    p.status,
@@ -60,10 +83,21 @@ func (p *response) toHTTP(r *http.Request) *http.Response {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        p.header,
-		Body:          io.NopCloser(bytes.NewReader(p.body)),
+		Body:          io.NopCloser(bytes.NewReader(body)),
 		ContentLength: int64(len(p.body)),
 		Request:       r,
 	}
+}
+
+// responseWriter keeps what a handler answers. That of net/http/httptest would do, but importing it adds a flag to the program's
+// command line.
+type responseWriter struct{ response }
+
+func (w *responseWriter) Header() http.Header    { return w.header }
+func (w *responseWriter) WriteHeader(status int) { w.status = status }
+func (w *responseWriter) Write(p []byte) (int, error) {
+	w.body = append(w.body, p...)
+	return len(p), nil
 }
 
 // seconds renders a Retry-After, rounded up: a client that waits less than it was told has a bug, and rounding must not hide it.

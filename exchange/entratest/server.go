@@ -34,8 +34,9 @@ import (
 // X-Entratest-Cause, which Entra does not send. A credential that names an Entra issuer, for a managed identity as a
 // federated credential, is matched like any other.
 //
-// It serves the v2.0 token endpoint for the client-credentials grant with an assertion, instance discovery,
-// openid-configuration and the signing keys, which is all that azidentity and MSAL ask for.
+// It serves the token endpoint for the client-credentials grant with an assertion, instance discovery, openid-configuration
+// and the signing keys, which is all that azidentity and MSAL ask for; and the first version of each, for older clients,
+// which name a resource instead of a scope.
 // Time is time.Now, and ClockSkew on top, so that inside a testing/synctest bubble tokens age with the bubble.
 type Server struct {
 	// Lifetime of the tokens it issues, in whole seconds. 0 is 3599 s, an hour less a second as Entra has it.
@@ -95,17 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Like a transport it closes the request's body, returns the context's error when that ends first, and sends nothing,
 // so records nothing, when the context has ended before.
 func (s *Server) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer r.Body.Close()
-	}
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	reply, err := s.answer(r)
-	if err != nil {
-		return nil, err
-	}
-	return reply.toHTTP(r), nil
+	return roundTrip(r, s.answer)
 }
 
 // Requests returns a copy of every request so far, discovery included, in order of arrival. A request that is still

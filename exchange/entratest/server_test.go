@@ -223,6 +223,13 @@ func TestDoHasTheMannersOfATransport(t *testing.T) {
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Len(t, s.Requests(), before)
 	})
+	t.Run("gives no body to HEAD", func(t *testing.T) {
+		r := get(t, "https://h/t/discovery/v2.0/keys")
+		r.Method = http.MethodHead
+		reply, body := do(t, s, r)
+		assert.Empty(t, body)
+		assert.Positive(t, reply.ContentLength)
+	})
 	t.Run("leaves a request without a body as it is", func(t *testing.T) {
 		r := get(t, "https://h/t/discovery/v2.0/keys")
 		do(t, s, r)

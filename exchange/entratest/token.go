@@ -3,7 +3,9 @@ package entratest
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,6 +23,7 @@ type check func(*call) *refusal
 // answer, so that one mistake gives one error.
 var requestChecks = []check{
 	checkForm,
+	checkDuplicates,
 	checkGrantType,
 	checkClientID,
 	checkScopeGiven,
@@ -52,6 +55,16 @@ func checkForm(c *call) *refusal {
 	return nil
 }
 
+// checkDuplicates goes by the names' order, because a form does not keep its own.
+func checkDuplicates(c *call) *refusal {
+	for _, name := range slices.Sorted(maps.Keys(c.Form)) {
+		if len(c.Form[name]) > 1 {
+			return &refusal{code: 9000411, name: name}
+		}
+	}
+	return nil
+}
+
 func checkGrantType(c *call) *refusal {
 	switch grant := c.Form.Get("grant_type"); grant {
 	case "":
@@ -70,8 +83,14 @@ func checkClientID(c *call) *refusal {
 	return nil
 }
 
+// checkScopeGiven is for v2.0, which knows no resource parameter; before, the field scope means nothing.
 func checkScopeGiven(c *call) *refusal {
-	if c.Scope == "" {
+	switch {
+	case c.v1:
+		return nil
+	case c.Form.Has("resource"):
+		return &refusal{code: 901002}
+	case c.Scope == "":
 		return missing("scope")
 	}
 	return nil
@@ -102,6 +121,9 @@ func checkAssertionType(c *call) *refusal {
 
 // checkScope wants /.default behind a resource, whether or not there is such a resource.
 func checkScope(c *call) *refusal {
+	if c.v1 {
+		return nil
+	}
 	scopes := resourceScopes(c.Scope)
 	for _, scope := range scopes {
 		if !strings.HasSuffix(scope, defaultSuffix) || scope == defaultSuffix {

@@ -41,22 +41,14 @@ func (p *TokenProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Do answers r without a socket, as [Server.Do] does: a transport for clients that need no TLS settings for the proxy, inside
 // a testing/synctest bubble for example.
 func (p *TokenProxy) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer r.Body.Close()
-	}
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	onward, status := p.pass(r)
-	if status == 0 {
-		reply, err := p.Server.Do(onward)
-		if reply != nil {
-			reply.Request = r
+	return roundTrip(r, func(r *http.Request) (*response, error) {
+		onward, status := p.pass(r)
+		if status == 0 {
+			return p.Server.answer(onward)
 		}
-		return reply, err
-	}
-	header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
-	return (&response{status: status, header: header, body: []byte(refusalOfProxy[status])}).toHTTP(r), nil
+		header := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+		return &response{status: status, header: header, body: []byte(refusalOfProxy[status])}, nil
+	})
 }
 
 var refusalOfProxy = map[int]string{
@@ -73,7 +65,7 @@ func (p *TokenProxy) pass(r *http.Request) (onward *http.Request, refused int) {
 	}
 	onward = r.Clone(r.Context())
 	onward.URL.Path, onward.URL.RawPath = "/"+rest, ""
-	if kind, _ := route(onward.URL.Path); kind != KindToken {
+	if at, _ := route(onward.URL.Path); at.kind != KindToken {
 		return onward, 0
 	}
 	body, bound := readAssertion(r.Body)
@@ -93,10 +85,7 @@ func readAssertion(stream io.ReadCloser) (body []byte, bound bool) {
 	if err != nil {
 		return nil, false
 	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, false
-	}
+	form, _ := url.ParseQuery(string(body)) // a malformed one is for Entra to refuse
 	presented, err := parseAssertion(form.Get("client_assertion"))
 	return body, err == nil && slices.Contains(presented.audience, bindingAudience)
 }

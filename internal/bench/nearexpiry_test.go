@@ -19,8 +19,7 @@ var nearExpiry = situation{
 		cred := queued(c, c.open(t, at(t, entra)))
 		had := get(t, cred, vault)
 		time.Sleep(time.Until(had.ExpiresOn) - 299*time.Second)
-		outage := entratest.Unavailable(0)
-		entra.SetReply(&outage)
+		entra.SetReply(new(entratest.Unavailable(0)))
 		waited, err := timed(t.Context(), cred, vault)
 		if err != nil {
 			return outcome{fmt.Sprintf("error after %s", short(waited)), 1}

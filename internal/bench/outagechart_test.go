@@ -40,8 +40,7 @@ func watchOutage(t *testing.T, c candidate) (calls []waiting, requests int) {
 		get(t, cred, vault)
 		start := time.Now()
 		time.AfterFunc(outageFrom, func() {
-			down := entratest.Unavailable(0)
-			entra.SetReply(&down)
+			entra.SetReply(new(entratest.Unavailable(0)))
 		})
 		time.AfterFunc(outageTo, func() { entra.SetReply(nil) })
 		var mu sync.Mutex

@@ -26,8 +26,7 @@ var pastRefresh = situation{
 		cred := queued(c, c.open(t, at(t, entra)))
 		get(t, cred, vault)
 		time.Sleep(2*time.Hour + time.Second)
-		outage := entratest.Unavailable(0)
-		entra.SetReply(&outage)
+		entra.SetReply(new(entratest.Unavailable(0)))
 		before := tokenRequests(entra)
 
 		waits := threeCallers(t, cred)

@@ -19,8 +19,7 @@ var retryAfter = situation{
 	run: func(t *testing.T, c candidate) outcome {
 		entra := new(entratest.Server)
 		cred := queued(c, c.open(t, at(t, entra)))
-		throttled := entratest.Throttle(300 * time.Second)
-		entra.SetReply(&throttled)
+		entra.SetReply(new(entratest.Throttle(300 * time.Second)))
 		var err error
 		for range 3 {
 			_, err = timed(t.Context(), cred, vault)

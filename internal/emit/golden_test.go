@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -22,7 +23,7 @@ func TestGolden(t *testing.T) {
 	}
 	for _, form := range emit.Forms() {
 		file := filepath.Join("testdata", files[form])
-		text := write(t, form, ordinary)
+		text := write(t, form, emittest.Ordinary)
 		if *update {
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 		}

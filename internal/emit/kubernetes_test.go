@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 // Each value is one quoted scalar on its line, in the manifest and in the patch. What YAML's own parser makes of the whole is
 // checked in internal/e2e/emit.
 func TestKubernetes(t *testing.T) {
-	for name, wl := range workloads() {
+	for name, wl := range emittest.Workloads() {
 		if wl.ServiceAccount == "" {
 			continue
 		}
@@ -45,6 +46,6 @@ func TestPlaceholder(t *testing.T) {
 		if form == "graph" {
 			continue // the ID is in the URL
 		}
-		assert.Equal(t, 1, strings.Count(write(t, form, usual["unknown client"]), "REPLACE-WITH-CLIENT-ID"), form)
+		assert.Equal(t, 1, strings.Count(write(t, form, emittest.Usual["unknown client"]), "REPLACE-WITH-CLIENT-ID"), form)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 // readers read back the forms that are no scripts.
@@ -42,7 +43,7 @@ var readers = map[string]func(testing.TB, string) credential{
 
 // Whatever a value is, it comes out of each form as it went in.
 func TestReadBack(t *testing.T) {
-	for name, wl := range workloads() {
+	for name, wl := range emittest.Workloads() {
 		for form, read := range readers {
 			if form == "terraform" && !steady(wl) {
 				assertRefused(t, form, wl, "Terraform normalizes Unicode")
@@ -61,7 +62,7 @@ func assertCredential(t testing.TB, wl emit.Workload, c credential) {
 }
 
 func FuzzReadBack(f *testing.F) {
-	for _, wl := range workloads() {
+	for _, wl := range emittest.Workloads() {
 		f.Add(wl.Issuer, wl.Subject, wl.Audience, wl.Namespace, wl.ServiceAccount)
 	}
 	f.Fuzz(func(t *testing.T, issuer, subject, audience, namespace, serviceAccount string) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 func TestForms(t *testing.T) {
@@ -17,7 +18,7 @@ func TestForms(t *testing.T) {
 
 func TestUnknownForm(t *testing.T) {
 	for _, form := range []string{"", "AZ", "pulumi"} {
-		assert.ErrorContains(t, emit.Write(&strings.Builder{}, form, ordinary), "the forms are az, azwi, bicep, terraform, graph, portal, kubernetes")
+		assert.ErrorContains(t, emit.Write(&strings.Builder{}, form, emittest.Ordinary), "the forms are az, azwi, bicep, terraform, graph, portal, kubernetes")
 	}
 }
 
@@ -40,7 +41,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, form := range emit.Forms() {
-				assertRefused(t, form, with(ordinary, test.change), test.want)
+				assertRefused(t, form, emittest.With(emittest.Ordinary, test.change), test.want)
 			}
 		})
 	}
@@ -57,7 +58,7 @@ func assertRefused(t *testing.T, form string, wl emit.Workload, want string) {
 
 // A credential needs all three; the service account's manifest has none of them in it.
 func TestRefusedWithoutCredential(t *testing.T) {
-	wl := with(ordinary, func(wl *emit.Workload) { wl.Issuer, wl.Subject, wl.Audience = "", "", "" })
+	wl := emittest.With(emittest.Ordinary, func(wl *emit.Workload) { wl.Issuer, wl.Subject, wl.Audience = "", "", "" })
 	for _, form := range emit.Forms() {
 		if form != "kubernetes" {
 			assertRefused(t, form, wl, "Issuer is empty; Subject is empty; Audience is empty")
@@ -68,14 +69,14 @@ func TestRefusedWithoutCredential(t *testing.T) {
 
 // What azwi would make another credential of is refused, and so is what has no service account.
 func TestRefusedByForm(t *testing.T) {
-	assertRefused(t, "azwi", usual["GitHub Actions"], "Kubernetes service accounts")
-	assertRefused(t, "kubernetes", usual["GitHub Actions"], "Kubernetes service accounts")
-	assertRefused(t, "azwi", usual["government"], `this token's is "api://AzureADTokenExchangeUSGov"`)
-	assertRefused(t, "azwi", with(ordinary, func(wl *emit.Workload) { wl.Subject = "orders" }), `this token's is another, "orders"`)
+	assertRefused(t, "azwi", emittest.Usual["GitHub Actions"], "Kubernetes service accounts")
+	assertRefused(t, "kubernetes", emittest.Usual["GitHub Actions"], "Kubernetes service accounts")
+	assertRefused(t, "azwi", emittest.Usual["government"], `this token's is "api://AzureADTokenExchangeUSGov"`)
+	assertRefused(t, "azwi", emittest.With(emittest.Ordinary, func(wl *emit.Workload) { wl.Subject = "orders" }), `this token's is another, "orders"`)
 }
 
 func TestWriterFails(t *testing.T) {
-	assert.ErrorIs(t, emit.Write(broken{}, "graph", ordinary), errBroken)
+	assert.ErrorIs(t, emit.Write(broken{}, "graph", emittest.Ordinary), errBroken)
 }
 
 type broken struct{}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 // shells are those that the scripts are for. A machine without bash can be tested on; without sh there is none.
@@ -86,10 +87,10 @@ func attempt(t *testing.T, shell string, files map[string]string, script string)
 func forEach(t *testing.T, form, identities string, callsEach int, judge func(*testing.T, emit.Workload, [][]string)) {
 	t.Helper()
 	var names, scripts []string
-	all := workloads()
+	all := emittest.Workloads()
 	for name, wl := range all {
-		_, isUsual := usual[name]
-		if form == "az" && (isUsual || wl.Issuer == wl.Audience) || form == "azwi" && wl.ServiceAccount != "" && wl.Audience == audience {
+		_, isUsual := emittest.Usual[name]
+		if form == "az" && (isUsual || wl.Issuer == wl.Audience) || form == "azwi" && wl.ServiceAccount != "" && wl.Audience == emittest.Audience {
 			names, scripts = append(names, name), append(scripts, write(t, form, wl))
 		}
 	}
@@ -166,21 +167,21 @@ func idOf(wl emit.Workload) string { return cmp.Or(wl.ClientID, "REPLACE-WITH-CL
 
 func assertUsualSignsIn(t *testing.T, wl emit.Workload, c credential) {
 	t.Helper()
-	if slices.Contains(slices.Collect(maps.Values(usual)), wl) {
+	if slices.Contains(slices.Collect(maps.Values(emittest.Usual)), wl) {
 		assert.True(t, signsIn(t, token(t, wl), wl.Issuer, c))
 	}
 }
 
 // Azure's client IDs are in lower case, and the query heeds it.
 func TestAzClientIDInCapitals(t *testing.T) {
-	wl := with(ordinary, func(wl *emit.Workload) { wl.ClientID = "AAAAAAAA-2222-4333-8444-555555555555" })
+	wl := emittest.With(emittest.Ordinary, func(wl *emit.Workload) { wl.ClientID = "AAAAAAAA-2222-4333-8444-555555555555" })
 	calls := run(t, shells(t)[0], "", write(t, "az", wl))
 	assert.Contains(t, calls[0], "[?clientId=='aaaaaaaa-2222-4333-8444-555555555555'].[name, resourceGroup]")
 }
 
 // What is plain goes to the Azure CLI as it is, because versions from before its shorthand syntax would keep the quotes.
 func TestAzPlainValues(t *testing.T) {
-	for name, wl := range usual {
+	for name, wl := range emittest.Usual {
 		text := write(t, "az", wl)
 		assert.Contains(t, text, "--issuer='"+wl.Issuer+"'", name)
 		assert.Contains(t, text, "--subject='"+wl.Subject+"'", name)
@@ -201,7 +202,7 @@ func TestAzwi(t *testing.T) {
 			"--service-account-issuer-url": wl.Issuer,
 		}, values)
 		assertUsualSignsIn(t, wl, credential{ // as azwi makes it
-			Issuer: values["--service-account-issuer-url"], Audience: audience,
+			Issuer: values["--service-account-issuer-url"], Audience: emittest.Audience,
 			Subject: "system:serviceaccount:" + values["--service-account-namespace"] + ":" + values["--service-account-name"],
 		})
 		words, values = options(t, calls[2])
@@ -219,7 +220,7 @@ func TestAzwi(t *testing.T) {
 func TestScriptFails(t *testing.T) {
 	for form, want := range map[string][]string{"az": {"az identity list", "az ad app federated-credential create"}, "azwi": {"az ad app show"}} {
 		for _, shell := range shells(t) {
-			calls, output, err := attempt(t, shell, map[string]string{"broken": ""}, "set +e\n"+write(t, form, ordinary)+"echo still here; false")
+			calls, output, err := attempt(t, shell, map[string]string{"broken": ""}, "set +e\n"+write(t, form, emittest.Ordinary)+"echo still here; false")
 
 			require.Error(t, err)
 			assert.Contains(t, output, "still here")

@@ -24,11 +24,12 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 	"github.com/entrafed/entrafed/exchange/entratest"
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 // What is read back from each form, registered with the fake Entra ID, makes an exchange succeed that was refused before.
 func TestCredentialSignsIn(t *testing.T) {
-	all := workloads()
+	all := emittest.Workloads()
 	signIns := 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		wl := all[name]
@@ -43,11 +44,11 @@ func TestCredentialSignsIn(t *testing.T) {
 			if signsIn(t, assertion, wl.Issuer, read(t, write(t, form, wl))) {
 				signIns++
 			} else {
-				assert.NotContains(t, usual, name)
+				assert.NotContains(t, emittest.Usual, name)
 			}
 		}
 	}
-	assert.Greater(t, signIns, len(hostile)/2*len(readers), "the fake takes no issuer that is not an https URL, but most of them are")
+	assert.Greater(t, signIns, len(emittest.Hostile)/2*len(readers), "the fake takes no issuer that is not an https URL, but most of them are")
 }
 
 // signsIn reports whether the fake takes the credential. If it does, the issuer's token is refused before the credential is
@@ -55,16 +56,16 @@ func TestCredentialSignsIn(t *testing.T) {
 func signsIn(t *testing.T, assertion, issuer string, c credential) bool {
 	t.Helper()
 	trusted := entratest.FederatedCredential{
-		TenantID: tenantID, ClientID: clientID, Name: c.Name, Issuer: c.Issuer, Subject: c.Subject, Audiences: []string{c.Audience},
+		TenantID: emittest.TenantID, ClientID: emittest.ClientID, Name: c.Name, Issuer: c.Issuer, Subject: c.Subject, Audiences: []string{c.Audience},
 	}
 	if new(entratest.Server).Trust(trusted) != nil {
 		return false
 	}
 	server := &entratest.Server{HTTPClient: &http.Client{Transport: keysOf(issuer)}}
-	require.NoError(t, server.AddApplication(tenantID, clientID))
+	require.NoError(t, server.AddApplication(emittest.TenantID, emittest.ClientID))
 	client, err := exchange.NewClient(&exchange.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: server}})
 	require.NoError(t, err)
-	request := exchange.Request{TenantID: tenantID, ClientID: clientID, Scopes: []string{"https://vault.azure.net/.default"}, Assertion: assertion}
+	request := exchange.Request{TenantID: emittest.TenantID, ClientID: emittest.ClientID, Scopes: []string{"https://vault.azure.net/.default"}, Assertion: assertion}
 
 	_, err = client.Exchange(t.Context(), request)
 	refusal, ok := errors.AsType[*exchange.Error](err)

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/entrafed/entrafed/examples/assertions/internal/issuer"
 )
@@ -21,11 +20,9 @@ const (
 // fakeActions is the service that a job gets its token from. It answers the request of GitHub's own client and
 // refuses any other.
 type fakeActions struct {
+	issuer.Issuer
 	server *httptest.Server
-
-	mu     sync.Mutex
-	issued []string         // tokens, in order
-	reply  http.HandlerFunc // instead of a token, if not nil
+	reply  http.HandlerFunc // to the right request, instead of a token; set before that
 }
 
 func newFakeActions() *fakeActions {
@@ -52,38 +49,19 @@ func (f *fakeActions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "", http.StatusUnauthorized)
 	case len(query) != 2 || !slices.Equal(query["api-version"], []string{"2.0"}) || len(query["audience"]) != 1 || query.Get("audience") == "":
 		http.Error(w, "", http.StatusBadRequest)
+	case f.reply != nil:
+		f.reply(w, r)
 	default:
 		f.issue(w, r)
 	}
 }
 
 func (f *fakeActions) issue(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.reply != nil {
-		f.reply(w, r)
-		return
-	}
-	token, err := issuer.Token(issuerURL, subject, r.URL.Query().Get("audience"))
+	token, err := f.Token(issuerURL, subject, r.URL.Query().Get("audience"))
 	if err != nil {
 		http.Error(w, "", http.StatusInternalServerError)
 		return
 	}
-	f.issued = append(f.issued, token)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_ = json.NewEncoder(w).Encode(map[string]any{"count": len(token), "value": token})
-}
-
-// tokens returns what was issued so far.
-func (f *fakeActions) tokens() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.issued)
-}
-
-// answer replaces the reply to the right request.
-func (f *fakeActions) answer(reply http.HandlerFunc) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.reply = reply
 }

@@ -3,26 +3,15 @@ package githubactions_test
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/entrafed/entrafed/credential"
 	"github.com/entrafed/entrafed/examples/assertions/githubactions"
-	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/examples/assertions/internal/contract"
 	"github.com/entrafed/entrafed/tokenfile"
-)
-
-const (
-	clientID = "11111111-2222-4333-8444-555555555555"
-	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-	vault    = "https://vault.azure.net/.default"
-	storage  = "https://storage.azure.com/.default"
 )
 
 // newJob starts the fake and sets the environment of a job.
@@ -121,10 +110,10 @@ func TestUnusableReplies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newJob(t)
-			f.answer(func(w http.ResponseWriter, _ *http.Request) {
+			f.reply = func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(reply.status)
 				_, _ = w.Write([]byte(reply.body))
-			})
+			}
 
 			_, err := f.source()(t.Context())
 
@@ -136,13 +125,7 @@ func TestUnusableReplies(t *testing.T) {
 
 func TestRedirectIsNotFollowed(t *testing.T) {
 	f := newJob(t)
-	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		t.Error("the redirect was followed")
-	}))
-	t.Cleanup(elsewhere.Close)
-	f.answer(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
-	})
+	f.reply = http.RedirectHandler(contract.Elsewhere(t), http.StatusTemporaryRedirect).ServeHTTP
 	client := f.server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return nil } // would follow
 
@@ -164,57 +147,28 @@ func TestNoReply(t *testing.T) {
 }
 
 func TestContextEndsTheRequest(t *testing.T) {
-	f := newJob(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-
-	_, err := f.source()(ctx)
-
-	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, contract.Cancelled(t, newJob(t).source()), context.Canceled)
 }
 
 func TestConcurrentUse(t *testing.T) {
 	f := newJob(t)
-	source := f.source()
-	var wg sync.WaitGroup
-	for range 10 {
-		wg.Go(func() {
-			_, err := source(t.Context())
-			assert.NoError(t, err)
-		})
-	}
-	wg.Wait()
-	assert.Len(t, f.tokens(), 10)
+	contract.IsConcurrent(t, f.source(), f.Issued)
 }
 
 func TestSignIn(t *testing.T) {
 	f := newJob(t)
-	var entra entratest.Server
-	cred := newCredential(t, &entra, f.source())
-
-	for _, scope := range []string{vault, vault, storage} {
-		token, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{scope}})
-		require.NoError(t, err)
-		assert.NotEmpty(t, token.Token)
-	}
-
-	requests, tokens := entra.Requests(), f.tokens()
-	require.Len(t, requests, 2, "the second token for the vault is the cached one")
-	require.Len(t, tokens, 2, "asked anew for each exchange")
-	assert.Equal(t, tokens, []string{requests[0].Assertion, requests[1].Assertion})
+	contract.SignsIn(t, f.source(), f.Issued)
 }
 
 func TestFailedSignInNamesTheSource(t *testing.T) {
 	f := newJob(t)
-	f.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
-	var entra entratest.Server
+	f.reply = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 
-	_, err := newCredential(t, &entra, f.source()).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault}})
+	err := contract.Failure(t, f.source())
 
 	require.ErrorContains(t, err, "Options.Assertion: githubactions: ")
 	require.ErrorContains(t, err, "answered 403 Forbidden")
 	assertNoSecret(t, err, f)
-	assert.Empty(t, entra.Requests())
 }
 
 // What the fake refuses, or the tests above would prove nothing.
@@ -250,20 +204,9 @@ func TestFakeRefuses(t *testing.T) {
 	}
 }
 
-func newCredential(t *testing.T, entra *entratest.Server, assertion func(context.Context) (string, error)) *credential.Credential {
-	t.Helper()
-	t.Setenv("AZURE_AUTHORITY_HOST", "")
-	t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", "")
-	options := credential.Options{ClientID: clientID, TenantID: tenantID, Assertion: assertion}
-	options.Transport = entra
-	cred, err := credential.New(&options)
-	require.NoError(t, err)
-	return cred
-}
-
 func assertNoSecret(t *testing.T, err error, f *fakeActions) {
 	t.Helper()
-	for _, secret := range append(f.tokens(), requestToken) {
+	for _, secret := range append(f.Issued(), requestToken) {
 		if strings.Contains(err.Error(), secret) {
 			t.Error("the error holds a token")
 		}

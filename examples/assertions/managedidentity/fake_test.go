@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/entrafed/entrafed/examples/assertions/internal/issuer"
@@ -22,11 +20,9 @@ const (
 // fakeIMDS is the metadata service of a machine that the identity is assigned to. It answers the documented request and
 // refuses any other, in the documented words where there are some.
 type fakeIMDS struct {
+	issuer.Issuer
 	server *httptest.Server
-
-	mu     sync.Mutex
-	issued []string         // tokens, in order
-	reply  http.HandlerFunc // instead of a token, if not nil
+	reply  http.HandlerFunc // to the right request, instead of a token; set before that
 }
 
 func newFakeIMDS() *fakeIMDS {
@@ -51,6 +47,8 @@ func (f *fakeIMDS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "invalid_request", "Invalid api-version")
 	case query.Get("client_id") != identity:
 		refuse(w, "invalid_request", "Identity not found")
+	case f.reply != nil:
+		f.reply(w, r)
 	default:
 		f.issue(w, r)
 	}
@@ -63,37 +61,16 @@ func refuse(w http.ResponseWriter, code, description string) {
 }
 
 func (f *fakeIMDS) issue(w http.ResponseWriter, r *http.Request) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.reply != nil {
-		f.reply(w, r)
-		return
-	}
 	resource := r.URL.Query().Get("resource")
-	token, err := issuer.Token("https://login.microsoftonline.com/"+homeTenant+"/v2.0", principalID, resource)
+	token, err := f.Token("https://login.microsoftonline.com/"+homeTenant+"/v2.0", principalID, resource)
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	f.issued = append(f.issued, token)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	now := time.Now().Unix()
 	_ = json.NewEncoder(w).Encode(map[string]string{
 		"access_token": token, "refresh_token": "", "resource": resource, "token_type": "Bearer",
 		"expires_in": "299", "expires_on": strconv.FormatInt(now+299, 10), "not_before": strconv.FormatInt(now, 10),
 	})
-}
-
-// tokens returns what was issued so far.
-func (f *fakeIMDS) tokens() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.issued)
-}
-
-// answer replaces the reply to the right request.
-func (f *fakeIMDS) answer(reply http.HandlerFunc) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.reply = reply
 }

@@ -3,28 +3,17 @@ package managedidentity_test
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/entrafed/entrafed/credential"
+	"github.com/entrafed/entrafed/examples/assertions/internal/contract"
 	"github.com/entrafed/entrafed/examples/assertions/managedidentity"
-	"github.com/entrafed/entrafed/exchange/entratest"
 	"github.com/entrafed/entrafed/tokenfile"
-)
-
-const (
-	appID          = "11111111-2222-4333-8444-555555555555"
-	resourceTenant = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-	vault          = "https://vault.azure.net/.default"
-	storage        = "https://storage.azure.com/.default"
 )
 
 func newMachine(t *testing.T) *fakeIMDS {
@@ -122,10 +111,10 @@ func TestUnusableReplies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newMachine(t)
-			f.answer(func(w http.ResponseWriter, _ *http.Request) {
+			f.reply = func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(reply.status)
 				_, _ = w.Write([]byte(reply.body))
-			})
+			}
 
 			_, err := f.source()(t.Context())
 
@@ -138,11 +127,7 @@ func TestUnusableReplies(t *testing.T) {
 
 func TestRedirectIsNotFollowed(t *testing.T) {
 	f := newMachine(t)
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		t.Error("the redirect was followed")
-	}))
-	t.Cleanup(elsewhere.Close)
-	f.answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) })
+	f.reply = http.RedirectHandler(contract.Elsewhere(t), http.StatusFound).ServeHTTP
 
 	_, err := f.source()(t.Context())
 
@@ -159,60 +144,28 @@ func TestNoReply(t *testing.T) {
 }
 
 func TestContextEndsTheRequest(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-
-	_, err := newMachine(t).source()(ctx)
-
-	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, contract.Cancelled(t, newMachine(t).source()), context.Canceled)
 }
 
 func TestConcurrentUse(t *testing.T) {
 	f := newMachine(t)
-	source := f.source()
-	var wg sync.WaitGroup
-	for range 10 {
-		wg.Go(func() {
-			_, err := source(t.Context())
-			assert.NoError(t, err)
-		})
-	}
-	wg.Wait()
-	assert.Len(t, f.tokens(), 10)
+	contract.IsConcurrent(t, f.source(), f.Issued)
 }
 
 // The app signs in to another tenant than its own and the managed identity's.
 func TestSignInToAnotherTenant(t *testing.T) {
 	f := newMachine(t)
-	var entra entratest.Server
-	cred := newCredential(t, &entra, f.source())
-
-	for _, scope := range []string{vault, vault, storage} {
-		token, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{scope}})
-		require.NoError(t, err)
-		assert.NotEmpty(t, token.Token)
-	}
-
-	requests, tokens := entra.Requests(), f.tokens()
-	require.Len(t, requests, 2, "the second token for the vault is the cached one")
-	require.Len(t, tokens, 2, "asked anew for each exchange")
-	for i, r := range requests {
-		assert.Equal(t, tokens[i], r.Assertion)
-		assert.Equal(t, resourceTenant, r.TenantID)
-		assert.Equal(t, appID, r.ClientID)
-	}
+	contract.SignsIn(t, f.source(), f.Issued)
 }
 
 func TestFailedSignInNamesTheSource(t *testing.T) {
 	f := newMachine(t)
-	f.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
-	var entra entratest.Server
+	f.reply = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }
 
-	_, err := newCredential(t, &entra, f.source()).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault}})
+	err := contract.Failure(t, f.source())
 
 	require.ErrorContains(t, err, "Options.Assertion: managedidentity: ")
 	require.ErrorContains(t, err, "answered 429 Too Many Requests")
-	assert.Empty(t, entra.Requests())
 }
 
 // What the fake refuses, or the tests above would prove nothing.
@@ -232,7 +185,7 @@ func TestFakeRefuses(t *testing.T) {
 		"no resource":     {func(_ *http.Request, q url.Values) { q.Del("resource") }, http.StatusBadRequest},
 		"two resources":   {func(_ *http.Request, q url.Values) { q.Add("resource", "b") }, http.StatusBadRequest},
 		"no identity":     {func(_ *http.Request, q url.Values) { q.Del("client_id") }, http.StatusBadRequest},
-		"other identity":  {func(_ *http.Request, q url.Values) { q.Set("client_id", appID) }, http.StatusBadRequest},
+		"other identity":  {func(_ *http.Request, q url.Values) { q.Set("client_id", contract.ClientID) }, http.StatusBadRequest},
 		"parameter added": {func(_ *http.Request, q url.Values) { q.Set("object_id", principalID) }, http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -250,15 +203,4 @@ func TestFakeRefuses(t *testing.T) {
 			assert.Equal(t, change.status, response.StatusCode)
 		})
 	}
-}
-
-func newCredential(t *testing.T, entra *entratest.Server, assertion func(context.Context) (string, error)) *credential.Credential {
-	t.Helper()
-	t.Setenv("AZURE_AUTHORITY_HOST", "")
-	t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", "")
-	options := credential.Options{ClientID: appID, TenantID: resourceTenant, Assertion: assertion}
-	options.Transport = entra
-	cred, err := credential.New(&options)
-	require.NoError(t, err)
-	return cred
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
-	"sync"
 
 	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
 	"google.golang.org/grpc"
@@ -25,13 +24,13 @@ const (
 // fakeAgent is a Workload API with the JWT-SVID profile's one call, as the standards have it; other calls are Unimplemented.
 type fakeAgent struct {
 	workload.UnimplementedSpiffeWorkloadAPIServer
+	issuer.Issuer
 	server *grpc.Server
 	socket string
 
-	mu       sync.Mutex
-	entries  []string // the caller's SPIFFE IDs, the default first
-	issued   []string // tokens, in order
-	override func() (*workload.JWTSVIDResponse, error)
+	// Set before the first call.
+	entries []string                                  // the caller's SPIFFE IDs, the default first
+	reply   func() (*workload.JWTSVIDResponse, error) // to a right request, if not nil
 }
 
 // newFakeAgent serves a workload that has both identities, on a socket in the directory.
@@ -48,8 +47,6 @@ func newFakeAgent(dir string) (*fakeAgent, error) {
 }
 
 func (f *fakeAgent) FetchJWTSVID(ctx context.Context, r *workload.JWTSVIDRequest) (*workload.JWTSVIDResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	header, _ := metadata.FromIncomingContext(ctx)
 	switch {
 	case !slices.Equal(header.Get("workload.spiffe.io"), []string{"true"}):
@@ -58,41 +55,19 @@ func (f *fakeAgent) FetchJWTSVID(ctx context.Context, r *workload.JWTSVIDRequest
 		return nil, status.Error(codes.InvalidArgument, "audience must be specified")
 	case len(f.entries) == 0 || r.GetSpiffeId() != "" && !slices.Contains(f.entries, r.GetSpiffeId()):
 		return nil, status.Error(codes.PermissionDenied, "no identity issued")
-	case f.override != nil:
-		return f.override()
+	case f.reply != nil:
+		return f.reply()
 	}
 	response := &workload.JWTSVIDResponse{}
 	for _, id := range f.entries {
 		if r.GetSpiffeId() != "" && r.GetSpiffeId() != id {
 			continue
 		}
-		token, err := issuer.Token(issuerURL, id, r.GetAudience()[0])
+		token, err := f.Token(issuerURL, id, r.GetAudience()[0])
 		if err != nil {
 			return nil, status.Error(codes.Internal, "signing")
 		}
-		f.issued = append(f.issued, token)
 		response.Svids = append(response.Svids, &workload.JWTSVID{SpiffeId: id, Svid: token})
 	}
 	return response, nil
-}
-
-// tokens returns what was issued so far.
-func (f *fakeAgent) tokens() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.issued)
-}
-
-// register replaces the caller's identities.
-func (f *fakeAgent) register(ids ...string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.entries = ids
-}
-
-// answer replaces the reply to a right request.
-func (f *fakeAgent) answer(reply func() (*workload.JWTSVIDResponse, error)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.override = reply
 }

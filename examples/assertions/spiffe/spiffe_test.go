@@ -1,13 +1,10 @@
 package spiffe_test
 
 import (
-	"context"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/stretchr/testify/assert"
@@ -18,17 +15,9 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/entrafed/entrafed/credential"
+	"github.com/entrafed/entrafed/examples/assertions/internal/contract"
 	"github.com/entrafed/entrafed/examples/assertions/spiffe"
-	"github.com/entrafed/entrafed/exchange/entratest"
 	"github.com/entrafed/entrafed/tokenfile"
-)
-
-const (
-	clientID = "11111111-2222-4333-8444-555555555555"
-	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-	vault    = "https://vault.azure.net/.default"
-	storage  = "https://storage.azure.com/.default"
 )
 
 func startAgent(t *testing.T) *fakeAgent {
@@ -86,7 +75,7 @@ func TestAddress(t *testing.T) {
 
 func TestNoRegistration(t *testing.T) {
 	f := startAgent(t)
-	f.register()
+	f.entries = nil
 
 	_, err := newSource(t, &spiffe.Options{Socket: f.socket}).Assertion(t.Context())
 
@@ -118,7 +107,7 @@ func TestUnusableReplies(t *testing.T) {
 	} {
 		t.Run(says, func(t *testing.T) {
 			f := startAgent(t)
-			f.answer(answer)
+			f.reply = answer
 
 			_, err := newSource(t, &spiffe.Options{Socket: f.socket}).Assertion(t.Context())
 
@@ -131,59 +120,31 @@ func TestUnusableReplies(t *testing.T) {
 
 func TestContextEndsTheCall(t *testing.T) {
 	f := startAgent(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-
-	_, err := newSource(t, &spiffe.Options{Socket: f.socket}).Assertion(ctx)
-
+	err := contract.Cancelled(t, newSource(t, &spiffe.Options{Socket: f.socket}).Assertion)
 	assert.Equal(t, codes.Canceled, status.Code(err))
 }
 
 func TestConcurrentUse(t *testing.T) {
 	f := startAgent(t)
-	f.register(orders)
-	source := newSource(t, &spiffe.Options{Socket: f.socket})
-	var wg sync.WaitGroup
-	for range 10 {
-		wg.Go(func() {
-			_, err := source.Assertion(t.Context())
-			assert.NoError(t, err)
-		})
-	}
-	wg.Wait()
-	assert.Len(t, f.tokens(), 10)
+	f.entries = []string{orders}
+	contract.IsConcurrent(t, newSource(t, &spiffe.Options{Socket: f.socket}).Assertion, f.Issued)
 }
 
 func TestSignIn(t *testing.T) {
 	f := startAgent(t)
-	f.register(orders)
-	var entra entratest.Server
-	cred := newCredential(t, &entra, newSource(t, &spiffe.Options{Socket: f.socket}))
-
-	for _, scope := range []string{vault, vault, storage} {
-		token, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{scope}})
-		require.NoError(t, err)
-		assert.NotEmpty(t, token.Token)
-	}
-
-	requests, tokens := entra.Requests(), f.tokens()
-	require.Len(t, requests, 2, "the second token for the vault is the cached one")
-	require.Len(t, tokens, 2, "asked anew for each exchange")
-	assert.Equal(t, tokens, []string{requests[0].Assertion, requests[1].Assertion})
+	f.entries = []string{orders}
+	contract.SignsIn(t, newSource(t, &spiffe.Options{Socket: f.socket}).Assertion, f.Issued)
 }
 
 func TestFailedSignInNamesTheSource(t *testing.T) {
 	f := startAgent(t)
-	f.register()
-	var entra entratest.Server
+	f.entries = nil
 
-	_, err := newCredential(t, &entra, newSource(t, &spiffe.Options{Socket: f.socket})).
-		GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{vault}})
+	err := contract.Failure(t, newSource(t, &spiffe.Options{Socket: f.socket}).Assertion)
 
 	require.ErrorContains(t, err, "Options.Assertion: spiffe: ")
 	require.ErrorContains(t, err, "registration entry")
 	assert.Equal(t, codes.PermissionDenied, status.Code(err), "the cause can be reached")
-	assert.Empty(t, entra.Requests())
 }
 
 // What the fake refuses, or the tests above would prove nothing.
@@ -218,15 +179,4 @@ func TestFakeRefuses(t *testing.T) {
 
 		assert.Equal(t, codes.Unimplemented, status.Code(err))
 	})
-}
-
-func newCredential(t *testing.T, entra *entratest.Server, source *spiffe.Source) *credential.Credential {
-	t.Helper()
-	t.Setenv("AZURE_AUTHORITY_HOST", "")
-	t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", "")
-	options := credential.Options{ClientID: clientID, TenantID: tenantID, Assertion: source.Assertion}
-	options.Transport = entra
-	cred, err := credential.New(&options)
-	require.NoError(t, err)
-	return cred
 }

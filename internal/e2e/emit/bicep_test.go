@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 const (
@@ -48,7 +49,7 @@ func TestBicepExample(t *testing.T) {
 	identity := file.resources[0]
 	assert.Equal(t, identityType, identity.kind)
 	assert.False(t, identity.existing)
-	assertBicepCredential(t, identity, emit.Workload{Issuer: "<issuer>", Subject: ordinary.Subject, Audience: audience})
+	assertBicepCredential(t, identity, emit.Workload{Issuer: "<issuer>", Subject: emittest.Ordinary.Subject, Audience: emittest.Audience})
 }
 
 // The parser takes no file that Bicep would not, and evaluates what Bicep would, or TestBicep would prove nothing.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 // blocks are a file's blocks by their types and labels.
@@ -101,7 +102,7 @@ func idOf(wl emit.Workload) string {
 func TestTerraformTakesNoCharacterThatChanges(t *testing.T) {
 	taken := 0
 	for c := rune(0x20); c <= 0x1ffff; c++ {
-		wl := emit.Workload{Issuer: "https://issuer.example", Subject: string(c), Audience: audience}
+		wl := emit.Workload{Issuer: "https://issuer.example", Subject: string(c), Audience: emittest.Audience}
 		if emit.Write(&strings.Builder{}, "terraform", wl) == nil {
 			taken++
 			properties := norm.NFC.PropertiesString(wl.Subject)
@@ -115,17 +116,17 @@ func TestTerraformExample(t *testing.T) {
 	text := example(t, "main.tf")
 	assert.Equal(t, text, string(hclwrite.Format([]byte(text))))
 	file := blocks(t, text)
-	variables := map[string]cty.Value{"issuer": cty.StringVal(ordinary.Issuer)}
+	variables := map[string]cty.Value{"issuer": cty.StringVal(emittest.Ordinary.Issuer)}
 	for _, name := range []string{"namespace", "service_account"} {
 		require.Contains(t, file, "variable "+name)
 		variables[name] = value(t, file["variable "+name], "default", nil)
 	}
 	credential := file["resource azurerm_federated_identity_credential orders"]
 	require.NotNil(t, credential)
-	for attribute, want := range map[string]string{"issuer": ordinary.Issuer, "subject": ordinary.Subject} {
+	for attribute, want := range map[string]string{"issuer": emittest.Ordinary.Issuer, "subject": emittest.Ordinary.Subject} {
 		assert.Equal(t, want, value(t, credential, attribute, map[string]cty.Value{"var": cty.ObjectVal(variables)}).AsString())
 	}
-	assert.Equal(t, audience, value(t, credential, "audience", nil).AsValueSlice()[0].AsString())
+	assert.Equal(t, emittest.Audience, value(t, credential, "audience", nil).AsValueSlice()[0].AsString())
 }
 
 // example returns a file of examples/kubernetes.
@@ -139,7 +140,7 @@ func example(t *testing.T, name string) string {
 func TestTerraformFmt(t *testing.T) {
 	files := map[string]string{"example.tf": example(t, "main.tf")}
 	for _, v := range []string{"shop", `'"${x}%{ if }\`} {
-		files[v[:1]+".tf"] = write(t, "terraform", inCluster("https://issuer.example/"+v, v, v))
+		files[v[:1]+".tf"] = write(t, "terraform", emittest.InCluster("https://issuer.example/"+v, v, v))
 	}
 	dir := t.TempDir()
 	for name, text := range files {

@@ -11,6 +11,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 // patchOf does what the manifest's comment says: it takes the lines that have one number sign, without it.
@@ -51,7 +53,7 @@ func TestKubernetes(t *testing.T) {
 // kubectl reads the whole file, and takes the patch for a Deployment that has neither label nor service account. Both without a
 // server.
 func TestKubectl(t *testing.T) {
-	text := write(t, "kubernetes", ordinary)
+	text := write(t, "kubernetes", emittest.Ordinary)
 	dir := t.TempDir()
 	file := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -63,8 +65,8 @@ func TestKubectl(t *testing.T) {
 	require.NoError(t, err, "%s", output)
 	var account corev1.ServiceAccount
 	require.NoError(t, yaml.UnmarshalStrict(output, &account))
-	assert.Equal(t, ordinary.Namespace+"/"+ordinary.ServiceAccount, account.Namespace+"/"+account.Name)
-	assert.Equal(t, clientID, account.Annotations["azure.workload.identity/client-id"])
+	assert.Equal(t, emittest.Ordinary.Namespace+"/"+emittest.Ordinary.ServiceAccount, account.Namespace+"/"+account.Name)
+	assert.Equal(t, emittest.ClientID, account.Annotations["azure.workload.identity/client-id"])
 
 	deployment := `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"orders"},"spec":{"selector":{"matchLabels":{"app":"orders"}},` +
 		`"template":{"metadata":{"labels":{"app":"orders"}},"spec":{"containers":[{"name":"orders","image":"orders"}]}}}}`

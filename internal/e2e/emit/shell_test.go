@@ -11,6 +11,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 var languages = []syntax.LangVariant{syntax.LangPOSIX, syntax.LangBash}
@@ -19,9 +20,9 @@ var languages = []syntax.LangVariant{syntax.LangPOSIX, syntax.LangBash}
 func TestScripts(t *testing.T) {
 	for _, language := range languages {
 		for _, form := range []string{"az", "azwi"} {
-			want, _ := skeleton(t, language, write(t, form, ordinary))
+			want, _ := skeleton(t, language, write(t, form, emittest.Ordinary))
 			for _, wl := range workloads() {
-				if form == "azwi" && (wl.Audience != audience || wl.Namespace == "") {
+				if form == "azwi" && (wl.Audience != emittest.Audience || wl.Namespace == "") {
 					continue
 				}
 				wl := wl

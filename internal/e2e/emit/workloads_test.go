@@ -1,19 +1,16 @@
 package emit_test
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/internal/emit"
-)
-
-const (
-	clientID = "11111111-2222-4333-8444-555555555555"
-	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-	audience = "api://AzureADTokenExchange"
+	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
 func write(t testing.TB, form string, wl emit.Workload) string {
@@ -23,25 +20,11 @@ func write(t testing.TB, form string, wl emit.Workload) string {
 	return text.String()
 }
 
-func inCluster(issuer, namespace, serviceAccount string) emit.Workload {
-	return emit.Workload{
-		ClientID: clientID, TenantID: tenantID,
-		Issuer: issuer, Subject: "system:serviceaccount:" + namespace + ":" + serviceAccount, Audience: audience,
-		Namespace: namespace, ServiceAccount: serviceAccount,
-	}
-}
-
-var ordinary = inCluster("https://issuer.example/cluster/", "shop", "orders")
-
-// workloads are ordinary ones, and those whose values are made of what has a meaning in some language.
+// workloads are those of emittest, and many whose values are drawn from what has a meaning in some language.
 func workloads() []emit.Workload {
-	all := []emit.Workload{
-		ordinary,
-		{Issuer: "https://token.actions.githubusercontent.com", Subject: "repo:o/r:environment:prod", Audience: audience},
-		{Issuer: "https://spire.example.org", Subject: "spiffe://example.org/ns/shop/sa/orders", Audience: audience},
-	}
+	all := slices.Collect(maps.Values(emittest.Workloads()))
 	for _, value := range values() {
-		all = append(all, inCluster("https://issuer.example/"+value, value, value))
+		all = append(all, emittest.InCluster("https://issuer.example/"+value, value, value))
 		all = append(all, emit.Workload{Issuer: value, Subject: value, Audience: value, Namespace: value, ServiceAccount: value})
 	}
 	return all
@@ -55,7 +38,7 @@ var pieces = []string{
 
 // values holds each piece, and many draws of a few, the same in every run.
 func values() []string {
-	all := append([]string{`'; touch pwned #`, `${var.x}`, `%{ if true }x%{ endif }`, `</script>`, `'''`}, pieces...)
+	all := slices.Clone(pieces)
 	dice := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
 		var value strings.Builder

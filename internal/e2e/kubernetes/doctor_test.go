@@ -19,10 +19,7 @@ func TestExamplesDoctorIsAnEphemeralContainer(t *testing.T) {
 	require.NoError(t, err)
 	var container corev1.EphemeralContainerCommon
 	require.NoError(t, yaml.UnmarshalStrict(text, &container))
-	environment := map[string]string{}
-	for _, v := range container.Env {
-		environment[v.Name] = v.Value
-	}
+	environment := variables(container.Env)
 	require.Len(t, container.VolumeMounts, 1)
 	require.Equal(t, tokenVolume, container.VolumeMounts[0].Name)
 	require.Equal(t, path.Join(container.VolumeMounts[0].MountPath, tokenVolume), environment["AZURE_FEDERATED_TOKEN_FILE"])

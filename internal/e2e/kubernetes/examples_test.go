@@ -48,15 +48,21 @@ func TestExamplesWithoutWebhook(t *testing.T) {
 	mount := container.VolumeMounts[0]
 	assert.Equal(t, spec.Volumes[0].Name, mount.Name)
 	assert.Empty(t, mount.SubPath, "the kubelet renews no subPath mount")
-	environment := map[string]string{}
-	for _, v := range container.Env {
-		environment[v.Name] = v.Value
-	}
+	environment := variables(container.Env)
 	assert.Equal(t, path.Join(mount.MountPath, token.Path), environment["AZURE_FEDERATED_TOKEN_FILE"])
 	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"} {
 		assert.NotEmpty(t, environment[name], name)
 	}
 	m.apply(t)
+}
+
+// variables are a container's, by name.
+func variables(env []corev1.EnvVar) map[string]string {
+	values := map[string]string{}
+	for _, v := range env {
+		values[v.Name] = v.Value
+	}
+	return values
 }
 
 // A field that kube-apiserver does not know fails the tests above.

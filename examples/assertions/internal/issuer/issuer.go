@@ -4,16 +4,32 @@ package issuer
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// Issuer signs tokens and remembers them. The zero value is usable. It is safe for concurrent use.
+type Issuer struct {
+	mu     sync.Mutex
+	issued []string
+}
+
+// Issued returns the tokens so far, in order.
+func (i *Issuer) Issued() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.issued)
+}
+
 // Token returns a JWT that is valid for five minutes. It is signed with RS256, the one algorithm that Entra ID supports for
 // federation (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations). No two are equal,
 // by their jti.
-func Token(url, subject, audience string) (string, error) {
+func (i *Issuer) Token(url, subject, audience string) (string, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	key, err := signingKey()
 	if err != nil {
 		return "", err
@@ -24,7 +40,11 @@ func Token(url, subject, audience string) (string, error) {
 		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(5 * time.Minute)),
 	})
 	token.Header["kid"] = "example"
-	return token.SignedString(key)
+	signed, err := token.SignedString(key)
+	if err == nil {
+		i.issued = append(i.issued, signed)
+	}
+	return signed, err
 }
 
 // signingKey is made once: an RSA key takes a tenth of a second.
