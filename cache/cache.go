@@ -24,8 +24,8 @@ const (
 //
 // ctx descends from [context.Background] and ends when the fetch's time is up. The function is called from goroutines
 // of the cache's own, for different keys concurrently; for one key at most once at a time, but for challenges and for
-// fetches that were abandoned or whose token was invalidated meanwhile. ExpiresOn of the token must be set; RefreshOn may
-// be zero.
+// fetches that were abandoned or whose token was invalidated meanwhile. ExpiresOn of the token must be in the future,
+// or the fetch counts as failed; RefreshOn may be zero.
 type FetchFunc[K comparable] func(ctx context.Context, key K, claims string) (azcore.AccessToken, error)
 
 // Options of a [Cache]. The zero value is ready to use.
@@ -59,12 +59,12 @@ type Cache[K comparable] struct {
 
 	onWait func(ctx context.Context, key K) func(flight string, err error)
 
-	mu   sync.Mutex // guards what follows and every entry's plain fields; never held over a fetch
-	held int        // tokens
-	idle evictionQueues[K]
+	mu               sync.Mutex // guards what follows and every entry's plain fields; never held over a fetch
+	held             int        // tokens
+	tokens, failures evictionQueue[K]
 }
 
-// New returns an empty cache that gets its tokens from fetch. Nil options are fine.
+// New returns an empty cache that gets its tokens from fetch, which must not be nil. Nil options are fine.
 func New[K comparable](fetch FetchFunc[K], options *Options) *Cache[K] {
 	c := &Cache[K]{fetch: fetch, origin: time.Now()}
 	if options != nil {
@@ -99,7 +99,7 @@ func (c *Cache[K]) Get(ctx context.Context, key K) (azcore.AccessToken, error) {
 				return t.AccessToken, nil
 			}
 			if now.Before(t.worthWaiting) {
-				c.refresh(ctx, e, now)
+				c.refresh(ctx, e, t, now)
 				return t.AccessToken, nil
 			}
 		}
@@ -125,31 +125,6 @@ func (c *Cache[K]) await(ctx context.Context, key K) (azcore.AccessToken, error)
 		}
 		return azcore.AccessToken{}, err
 	}
-}
-
-// OnWait makes the cache call begin when a caller starts to wait for a fetch, and the function that begin returns when it
-// stops waiting, with the flight's ID ([FlightOf]) and the error. Hits do not wait. A panic in either is dropped, for it says
-// nothing about the token. Call OnWait before the first use.
-func (c *Cache[K]) OnWait(begin func(ctx context.Context, key K) (end func(flight string, err error))) {
-	c.onWait = begin
-}
-
-// wait waits for f in the sight of OnWait.
-func (c *Cache[K]) wait(ctx context.Context, key K, f *flight) error {
-	if c.onWait == nil || f.ID == "" {
-		return f.wait(ctx)
-	}
-	var end func(flight string, err error)
-	harmless(func() { end = c.onWait(ctx, key) })
-	err := f.wait(ctx)
-	harmless(func() { end(f.ID, err) })
-	return err
-}
-
-// harmless calls what is only there to be told.
-func harmless(tell func()) {
-	defer func() { _ = recover() }()
-	tell()
 }
 
 // Prefetch starts a fetch for key, and waits for nothing. It does nothing if the key has a valid token, a fetch in flight or
@@ -196,14 +171,14 @@ func (c *Cache[K]) join(ctx context.Context, key K) (*flight, error) {
 	return e.flight, nil
 }
 
-// refresh starts a background fetch for a stale token, if one is due and nobody else did. An ended context starts none.
-func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], now time.Time) {
-	if c.elapsed(now) < e.quietUntil.Load() || ctx.Err() != nil || !c.mu.TryLock() {
+// refresh starts a background fetch in the place of t, which is stale, if one is due. An ended context starts none.
+func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], t *token, now time.Time) {
+	due := func() bool { return c.elapsed(now) >= e.quietUntil.Load() }
+	if !due() || ctx.Err() != nil || !c.mu.TryLock() {
 		return // if the lock is busy: a caller with a valid token waits for nothing, and the next one tries again
 	}
 	defer c.mu.Unlock()
-	t := e.token.Load()
-	if t != nil && now.UnixNano() >= t.freshUntil && c.elapsed(now) >= e.quietUntil.Load() && c.load(e.key) == e {
+	if e.token.Load() == t && due() { // nothing came between: no fetch, newer token, invalidation or eviction
 		c.launchRefresh(e, true)
 	}
 }

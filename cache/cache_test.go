@@ -47,6 +47,43 @@ func TestStaleTokenIsServedWhileOneBackgroundFetchRuns(t *testing.T) {
 	})
 }
 
+// overtaken is a context that lets something happen between a hit's look at the cache and what it does about it.
+type overtaken struct {
+	context.Context
+	by func()
+}
+
+func (c overtaken) Err() error { c.by(); return nil }
+
+func TestStaleHitThatIsOvertakenStartsNoFetch(t *testing.T) {
+	for name, row := range map[string]struct {
+		by      func(*testing.T, *cache.Cache[string])
+		fetches int
+	}{
+		"by nothing":               {func(*testing.T, *cache.Cache[string]) {}, 2},
+		"by another's refresh":     {func(t *testing.T, c *cache.Cache[string]) { get(t, c, "a") }, 2},
+		"by another's newer token": {func(t *testing.T, c *cache.Cache[string]) { get(t, c, "a"); time.Sleep(time.Second); synctest.Wait() }, 2},
+		"by an invalidation":       {func(_ *testing.T, c *cache.Cache[string]) { c.Invalidate("a-1") }, 1},
+		"by its eviction":          {func(t *testing.T, c *cache.Cache[string]) { get(t, c, "b") }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{}
+				c := cache.New(o.fetch, &cache.Options{MaxTokens: 1})
+				first := get(t, c, "a")
+				time.Sleep(time.Until(first.RefreshOn))
+				o.set(time.Second, nil)
+				got, err := c.Get(overtaken{t.Context(), func() { row.by(t, c) }}, "a")
+				require.NoError(t, err)
+				require.Equal(t, first, got)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				require.Equal(t, row.fetches, o.count())
+			})
+		})
+	}
+}
+
 func TestExpiredTokenIsNeverReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
@@ -104,7 +141,22 @@ func TestTokenInItsLastSecondsIsServedOnlyIfTheFetchFails(t *testing.T) {
 	})
 }
 
-func TestRefreshOn(t *testing.T) {
+func TestTokenInItsLastSecondsIsNotForACallerThatGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		c := cache.New(o.fetch, nil)
+		first := get(t, c, "a")
+		time.Sleep(time.Until(first.ExpiresOn) - 4*time.Second)
+		o.set(2*time.Second, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.Get(ctx, "a")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(time.Second)
+	})
+}
+
+func TestRefreshIsDueAsAskedElseHalfway(t *testing.T) {
 	for _, row := range []struct {
 		name                string
 		lifetime, refreshIn time.Duration
@@ -255,15 +307,15 @@ type timeoutError struct{}
 
 func (*timeoutError) Error() string { return "timed out" }
 
-func TestTokensThatAreSaidToLiveLongerThanTimesCanTell(t *testing.T) {
+func TestTokensAreBelievedToLiveTenYearsAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fetches := 0
+		fetches, start := 0, time.Now()
 		c := cache.New(func(context.Context, string, string) (azcore.AccessToken, error) {
 			fetches++
 			return azcore.AccessToken{Token: "t", ExpiresOn: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}, nil
 		}, nil)
 		for range 100 {
-			require.Less(t, time.Until(get(t, c, "a").ExpiresOn), 11*365*24*time.Hour)
+			require.Equal(t, 10*365*24*time.Hour, get(t, c, "a").ExpiresOn.Sub(start))
 		}
 		require.Equal(t, 1, fetches)
 	})

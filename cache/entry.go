@@ -35,7 +35,8 @@ type entry[K comparable] struct {
 	refreshBarrier, challengeBarrier uint64
 	invalidated                      string // the last token that was
 
-	ranks [2]rank // places in the eviction queue while nothing is in flight
+	queue        *evictionQueue[K] // nil while anything is in flight
+	byEnd, byUse place[K]          // in that queue
 }
 
 // load returns the entry of key, or nil.
@@ -64,7 +65,7 @@ func (c *Cache[K]) touch(e *entry[K]) {
 // supersedes tells whether what has happened since f took off makes its token one that must not be cached.
 func (e *entry[K]) supersedes(f *flight, t azcore.AccessToken) bool {
 	if f.challenge {
-		return f.number <= e.challengeBarrier || f.number <= e.refreshBarrier && t.Token == e.invalidated && t.Token != ""
+		return f.number <= e.challengeBarrier || f.number <= e.refreshBarrier && t.Token == e.invalidated
 	}
 	return f.number <= e.refreshBarrier
 }
@@ -81,10 +82,9 @@ func (c *Cache[K]) store(e *entry[K], f *flight, now time.Time) azcore.AccessTok
 	t.ExpiresOn = t.ExpiresOn.Round(0).UTC() // the wall clock counts: a laptop or a VM may sleep
 	t.RefreshOn = refreshOn(t, now)
 	worthWaiting := t.ExpiresOn.Add(-finalWindow)
-	if e.token.Load() == nil {
+	if e.token.Swap(&token{t, worthWaiting, min(t.RefreshOn.UnixNano(), worthWaiting.UnixNano())}) == nil {
 		c.held++
 	}
-	e.token.Store(&token{t, worthWaiting, min(t.RefreshOn.UnixNano(), worthWaiting.UnixNano())})
 	if f.challenge { // newer than any refresh that it overlapped
 		e.refreshBarrier, e.challengeBarrier = e.launched, f.number
 	}
@@ -94,10 +94,13 @@ func (c *Cache[K]) store(e *entry[K], f *flight, now time.Time) azcore.AccessTok
 	return t
 }
 
-// drop takes the entry's token away.
+// drop takes the entry's token away, and from the flights in the air the right to bring it back.
 func (c *Cache[K]) drop(e *entry[K]) {
-	e.token.Store(nil)
+	e.invalidated = e.token.Swap(nil).Token
+	e.refreshBarrier = e.launched
+	e.flight = nil // the next caller need not wait for a result that no longer counts
 	c.held--
+	c.settle(e)
 }
 
 // wake tells stale hits when to start a fetch: not while one is in flight, nor before the key is due after a failure.

@@ -5,72 +5,67 @@ import (
 	"time"
 )
 
-// evictionQueues hold the entries with nothing in flight: those with a token, and those that are only the memory of a failure.
-// Each bounds its own, so that failing keys cost no valid token, and are not forgotten for one either.
-type evictionQueues[K comparable] struct {
-	tokens, failures evictionQueue[K]
-}
-
-func (q *evictionQueues[K]) of(e *entry[K]) *evictionQueue[K] {
-	if e.token.Load() != nil {
-		return &q.tokens
+// settle puts e where it belongs after a flight took off or landed, or its token came or went: in the queue of tokens, in
+// that of failures, or in none while anything is in flight. The two are bounded each by itself, so that failing keys cost
+// no valid token, and are not forgotten for one either.
+func (c *Cache[K]) settle(e *entry[K]) {
+	e.leaveQueue()
+	switch {
+	case e.inFlight > 0:
+	case e.token.Load() != nil:
+		c.tokens.add(e)
+	default:
+		c.failures.add(e)
 	}
-	return &q.failures
 }
 
-func (q *evictionQueues[K]) add(e *entry[K])    { q.of(e).add(e) }
-func (q *evictionQueues[K]) remove(e *entry[K]) { q.of(e).remove(e) }
+// trim evicts entries until the bounds hold. Tokens with a fetch in flight are not evicted, but they count, so their bound
+// may be exceeded until they land.
+func (c *Cache[K]) trim(now time.Time) {
+	for c.held > c.options.MaxTokens && c.tokens.len() > 0 {
+		c.evict(c.tokens.first(now))
+	}
+	for c.failures.len() > c.options.MaxTokens {
+		c.evict(c.failures.first(now))
+	}
+}
 
-// evictionQueue ranks entries by the end of their use and by the last use, so that an eviction costs O(log n).
+func (c *Cache[K]) evict(e *entry[K]) {
+	e.leaveQueue()
+	c.entries.Delete(e.key)
+	if e.token.Swap(nil) != nil { // also for a stale hit that is about to refresh it
+		c.held--
+	}
+}
+
+// evictionQueue ranks entries by the end of their use and by their last use, so that an eviction costs O(log n).
 type evictionQueue[K comparable] struct {
 	byEnd, byUse ranking[K]
 }
 
-// rank is an entry's place in one ranking; the zero value is none.
-type rank struct {
+// place is an entry's place in one ranking.
+type place[K comparable] struct {
+	entry *entry[K]
 	score int64
-	place int // from 1
+	index int
 }
 
-func (q *evictionQueue[K]) rankings() [2]*ranking[K] {
-	q.byUse.which = 1
-	return [2]*ranking[K]{&q.byEnd, &q.byUse}
-}
+func (q *evictionQueue[K]) len() int { return len(q.byEnd) }
 
-// add puts e in, which must not be in.
+// add puts e in, which must be in no queue.
 func (q *evictionQueue[K]) add(e *entry[K]) {
-	e.ranks = [2]rank{{score: e.end()}, {score: e.used.Load()}}
-	for _, r := range q.rankings() {
-		heap.Push(r, e)
-	}
+	e.queue = q
+	e.byEnd, e.byUse = place[K]{entry: e, score: e.end()}, place[K]{entry: e, score: e.used.Load()}
+	heap.Push(&q.byEnd, &e.byEnd)
+	heap.Push(&q.byUse, &e.byUse)
 }
 
-// remove takes e out if it is in.
-func (q *evictionQueue[K]) remove(e *entry[K]) {
-	for i, r := range q.rankings() {
-		if place := e.ranks[i].place; place > 0 {
-			heap.Remove(r, place-1)
-		}
-	}
-}
-
-// next returns the entry to evict, or nil: one past its end, else the least recently used.
-func (q *evictionQueue[K]) next(now time.Time) *entry[K] {
-	if len(q.byEnd.entries) == 0 {
-		return nil
-	}
-	if e := q.byEnd.entries[0]; e.ranks[0].score <= now.UnixNano() {
-		return e
-	}
-	// Hits do not move entries, so a score may be out of date, always too low: the first one that is not is the lowest.
-	for {
-		e := q.byUse.entries[0]
-		used := e.used.Load()
-		if e.ranks[1].score == used {
-			return e
-		}
-		e.ranks[1].score = used
-		heap.Fix(&q.byUse, 0)
+// leaveQueue takes e out of the queue that it is in, if any.
+func (e *entry[K]) leaveQueue() {
+	if q := e.queue; q != nil {
+		heap.Remove(&q.byEnd, e.byEnd.index)
+		heap.Remove(&q.byUse, e.byUse.index)
+		e.queue = nil
 	}
 }
 
@@ -82,55 +77,46 @@ func (e *entry[K]) end() int64 {
 	return e.failure.due.UnixNano()
 }
 
-// trim evicts entries until the bound holds. Those with a fetch in flight are not evicted, but their tokens count, so the
-// bound may be exceeded until they land.
-func (c *Cache[K]) trim(now time.Time) {
-	for c.held > c.options.MaxTokens {
-		e := c.idle.tokens.next(now)
-		if e == nil {
-			break
+// first returns the entry to evict first from a queue that is not empty: one past its end, else the least recently used.
+func (q *evictionQueue[K]) first(now time.Time) *entry[K] {
+	if p := q.byEnd[0]; p.score <= now.UnixNano() {
+		return p.entry
+	}
+	// Hits do not move entries, so a score may be out of date, always too low: the first one that is not is the lowest.
+	for {
+		p := q.byUse[0]
+		used := p.entry.used.Load()
+		if p.score == used {
+			return p.entry
 		}
-		c.idle.remove(e)
-		c.drop(e)
-		c.entries.Delete(e.key)
-	}
-	for len(c.idle.failures.byEnd.entries) > c.options.MaxTokens {
-		e := c.idle.failures.next(now)
-		c.idle.remove(e)
-		c.entries.Delete(e.key)
+		p.score = used
+		heap.Fix(&q.byUse, 0)
 	}
 }
 
-// ranking is a heap of entries by one of their scores, lowest first; it implements [heap.Interface].
-type ranking[K comparable] struct {
-	which   int // of an entry's ranks
-	entries []*entry[K]
-}
+// ranking is a heap of places, the lowest score first; it implements [heap.Interface].
+type ranking[K comparable] []*place[K]
 
-func (r *ranking[K]) Len() int { return len(r.entries) }
+func (r ranking[K]) Len() int           { return len(r) }
+func (r ranking[K]) Less(i, j int) bool { return r[i].score < r[j].score }
 
-func (r *ranking[K]) Less(i, j int) bool {
-	return r.entries[i].ranks[r.which].score < r.entries[j].ranks[r.which].score
-}
-
-func (r *ranking[K]) Swap(i, j int) {
-	r.entries[i], r.entries[j] = r.entries[j], r.entries[i]
-	r.entries[i].ranks[r.which].place, r.entries[j].ranks[r.which].place = i+1, j+1
+func (r ranking[K]) Swap(i, j int) {
+	r[i], r[j] = r[j], r[i]
+	r[i].index, r[j].index = i, j
 }
 
 // Push implements [heap.Interface].
 func (r *ranking[K]) Push(x any) {
-	e := x.(*entry[K])
-	r.entries = append(r.entries, e)
-	e.ranks[r.which].place = len(r.entries)
+	p := x.(*place[K])
+	p.index = len(*r)
+	*r = append(*r, p)
 }
 
 // Pop implements [heap.Interface].
 func (r *ranking[K]) Pop() any {
-	last := len(r.entries) - 1
-	e := r.entries[last]
-	r.entries[last] = nil
-	r.entries = r.entries[:last]
-	e.ranks[r.which].place = 0
-	return e
+	last := len(*r) - 1
+	p := (*r)[last]
+	(*r)[last] = nil // or the array would keep the entry, and its token, alive
+	*r = (*r)[:last]
+	return p
 }

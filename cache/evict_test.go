@@ -1,25 +1,24 @@
 package cache_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/cache"
 )
 
-// held lists the keys that are served without a fetch.
-func held(c *cache.Cache[string]) []string {
-	var keys []string
+// keys lists those that the cache knows.
+func keys(c *cache.Cache[string]) []string {
+	var all []string
 	for _, s := range c.Status() {
-		keys = append(keys, s.Key)
+		all = append(all, s.Key)
 	}
-	return keys
+	return all
 }
 
 func TestLeastRecentlyUsedGoesFirst(t *testing.T) {
@@ -30,9 +29,9 @@ func TestLeastRecentlyUsedGoesFirst(t *testing.T) {
 		get(t, c, "c")
 		get(t, c, "a")
 		get(t, c, "d")
-		require.ElementsMatch(t, []string{"a", "c", "d"}, held(c))
+		require.ElementsMatch(t, []string{"a", "c", "d"}, keys(c))
 		get(t, c, "e")
-		require.ElementsMatch(t, []string{"a", "d", "e"}, held(c))
+		require.ElementsMatch(t, []string{"a", "d", "e"}, keys(c))
 	})
 }
 
@@ -48,7 +47,7 @@ func TestExpiredGoBeforeTheLeastRecentlyUsed(t *testing.T) {
 		get(t, c, "short")
 		time.Sleep(time.Minute)
 		get(t, c, "d")
-		require.ElementsMatch(t, []string{"old", "new", "d"}, held(c))
+		require.ElementsMatch(t, []string{"old", "new", "d"}, keys(c))
 	})
 }
 
@@ -67,6 +66,25 @@ func TestKeysInFlightAreNeverEvicted(t *testing.T) {
 	})
 }
 
+func TestTokensInFlightMayExceedTheBoundUntilTheyLand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{refreshIn: time.Minute}
+		c := cache.New(o.fetch, &cache.Options{MaxTokens: 1})
+		get(t, c, "a")
+		time.Sleep(time.Minute)
+		o.set(10*time.Second, nil)
+		get(t, c, "a") // is being refreshed
+		go func() { _, _ = c.Renew(t.Context(), "b", "{x}") }()
+		synctest.Wait()
+		o.set(time.Second, nil)
+		require.Equal(t, "b{y}-2", renew(t, c, "b", "{y}"), "whose other challenge is still in flight")
+		require.ElementsMatch(t, []string{"a", "b"}, keys(c))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.Len(t, keys(c), 1)
+	})
+}
+
 func TestFailingKeysCostNoTokenAndAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
@@ -79,13 +97,44 @@ func TestFailingKeysCostNoTokenAndAreRemembered(t *testing.T) {
 			require.ErrorIs(t, err, errDown)
 		}
 		require.Equal(t, 3, o.count())
-		require.ElementsMatch(t, []string{"a", "b", "failing"}, held(c))
+		require.ElementsMatch(t, []string{"a", "b", "failing"}, keys(c))
 
 		for i := range 100 {
 			_, _ = c.Get(t.Context(), fmt.Sprint("failing ", i))
 		}
 		require.Len(t, c.Status(), 2+2, "failures are bounded, too")
-		require.Subset(t, held(c), []string{"a", "b"})
+		require.Subset(t, keys(c), []string{"a", "b"})
+	})
+}
+
+func TestFailureThatIsHistoryAtOnceIsToldAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{err: errThrottled}
+		c := cache.New(o.fetch, &cache.Options{MaxTokens: 1, Backoff: func(err error, _ int) time.Duration {
+			if errors.Is(err, errThrottled) {
+				return time.Minute
+			}
+			return 0
+		}})
+		_, err := c.Get(t.Context(), "throttled")
+		require.ErrorIs(t, err, errThrottled)
+		o.set(0, errDown)
+		_, err = c.Get(t.Context(), "down")
+		require.ErrorIs(t, err, errDown)
+		require.Equal(t, []string{"throttled"}, keys(c), "which is still of use")
+	})
+}
+
+func TestInvalidatedTokenLeavesItsPlaceToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		c := cache.New(o.fetch, &cache.Options{MaxTokens: 2})
+		get(t, c, "a")
+		get(t, c, "b")
+		c.Invalidate("b-1")
+		get(t, c, "c")
+		get(t, c, "a")
+		require.Equal(t, 3, o.count())
 	})
 }
 
@@ -121,38 +170,4 @@ func TestManyKeysNeverExceedTheBound(t *testing.T) {
 		}
 		require.Len(t, c.Status(), 100)
 	})
-}
-
-func TestStatusTellsEachKeysState(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := &origin{}
-		c := cache.New(o.fetch, nil)
-		token := get(t, c, "a")
-		status := func() cache.Status[string] { return c.Status()[0] }
-		require.Equal(t, cache.Status[string]{Key: "a", ExpiresOn: token.ExpiresOn, RefreshOn: token.RefreshOn}, status())
-
-		time.Sleep(time.Until(token.RefreshOn))
-		o.set(time.Second, errDown)
-		get(t, c, "a")
-		synctest.Wait()
-		require.True(t, status().InFlight)
-		require.Equal(t, "starting", status().Doing)
-
-		time.Sleep(time.Second)
-		synctest.Wait()
-		require.False(t, status().InFlight)
-		require.ErrorIs(t, status().LastError, errDown)
-		require.Equal(t, time.Now().Round(0), status().FailedAt.Round(0))
-		require.True(t, status().NextAttempt.After(time.Now()))
-		require.Equal(t, token.ExpiresOn, status().ExpiresOn, "the token is still there")
-	})
-}
-
-func ExampleCache() {
-	c := cache.New(func(_ context.Context, key, _ string) (azcore.AccessToken, error) {
-		return azcore.AccessToken{Token: "token for " + key, ExpiresOn: time.Now().Add(time.Hour)}, nil
-	}, nil)
-	token, err := c.Get(context.Background(), "vault")
-	fmt.Println(token.Token, err)
-	// Output: token for vault <nil>
 }

@@ -47,7 +47,7 @@ func (e *entry[K]) remember(f *flight, o outcome, now time.Time, elapsed int64) 
 		err: o.err, count: e.failure.count + 1, at: now, by: f.number,
 		until: elapsed + int64(o.pause), due: now.Add(o.pause), ordered: ordered,
 	}
-	if last := e.failure; last.ordered && last.until > next.until && elapsed < last.until {
+	if last := e.failure; last.ordered && last.until > next.until {
 		next.until, next.due, next.ordered = last.until, last.due, true
 	}
 	e.failure = next

@@ -49,13 +49,35 @@ func TestFailedBackgroundRefreshOnlyMovesTheNextAttempt(t *testing.T) {
 		time.Sleep(time.Minute)
 		get(t, c, "a")
 		synctest.Wait()
-		require.Equal(t, "a-"+"", get(t, c, "a").Token[:2])
 		require.NotEqual(t, first, get(t, c, "a"))
 	})
 }
 
+func TestStaleTokenIsRefreshedAtTheInstantThatTheNextAttemptIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		c := cache.New(o.fetch, &cache.Options{Backoff: func(error, int) time.Duration { return time.Second }})
+		first := get(t, c, "a")
+		time.Sleep(time.Until(first.RefreshOn))
+		o.set(0, errDown)
+		get(t, c, "a")
+		for _, row := range []struct {
+			pause   time.Duration
+			fetches int
+		}{{0, 2}, {time.Second - 1, 2}, {1, 3}} {
+			time.Sleep(row.pause)
+			get(t, c, "a")
+			synctest.Wait()
+			require.Equal(t, row.fetches, o.count())
+		}
+	})
+}
+
 func TestBackoffDoublesToAMinuteWithJitter(t *testing.T) {
-	for failures, base := range map[int]time.Duration{0: time.Second, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 5: 16 * time.Second, 6: 30 * time.Second, 7: 30 * time.Second, 1 << 30: 30 * time.Second} {
+	for failures, base := range map[int]time.Duration{
+		0: time.Second, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 4: 8 * time.Second, 5: 16 * time.Second,
+		6: 30 * time.Second, 7: 30 * time.Second, 1 << 30: 30 * time.Second,
+	} {
 		seen := map[time.Duration]bool{}
 		for range 100 {
 			got := cache.Backoff(failures)
@@ -93,6 +115,7 @@ var errThrottled = errors.New("throttled")
 
 func TestRetryAfterGoesBeforeBackoffAndIsStretchedByAFifthAtMost(t *testing.T) {
 	for name, row := range map[string]struct{ asked, least, most time.Duration }{
+		"a nanosecond":  {1, 1, 1},
 		"a minute":      {time.Minute, time.Minute, 72 * time.Second},
 		"fifty minutes": {50 * time.Minute, 50 * time.Minute, time.Hour},
 		"a day":         {24 * time.Hour, time.Hour, time.Hour},
@@ -132,6 +155,51 @@ func TestPauseThatWasAskedForStandsWhateverElseFails(t *testing.T) {
 		require.ErrorIs(t, err, errThrottled)
 		time.Sleep(5 * time.Minute)
 		_, err = c.Get(t.Context(), "a")
+		require.ErrorContains(t, err, "asked to wait")
+		require.Equal(t, 2, o.count())
+	})
+}
+
+func TestPauseThatWasAskedForGoesBeforeALongerBackoffAndIsForgottenWhenItIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{err: errDown}
+		c := cache.New(o.fetch, &cache.Options{
+			Backoff: func(error, int) time.Duration { return time.Minute },
+			RetryAfter: func(err error) time.Duration {
+				if errors.Is(err, errThrottled) {
+					return 10 * time.Second
+				}
+				return 0
+			},
+		})
+		_, err := c.Get(t.Context(), "a")
+		require.ErrorIs(t, err, errDown)
+		o.set(0, errThrottled)
+		_, err = c.Renew(t.Context(), "a", "{x}")
+		require.ErrorIs(t, err, errThrottled)
+		time.Sleep(12 * time.Second)
+		o.set(0, errDown)
+		_, err = c.Get(t.Context(), "a")
+		require.Equal(t, 3, o.count(), "the last word counts: ten seconds, not a minute")
+		require.ErrorIs(t, err, errDown)
+		_, err = c.Get(t.Context(), "a")
+		require.ErrorContains(t, err, "backing off")
+		require.Equal(t, 3, o.count())
+	})
+}
+
+func TestPauseThatWasAskedForOutlivesTheSuccessOfAnOlderFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{delay: 2 * time.Second}
+		c := cache.New(o.fetch, &cache.Options{RetryAfter: func(error) time.Duration { return time.Minute }})
+		go func() { _, _ = c.Get(t.Context(), "a") }()
+		synctest.Wait()
+		o.set(time.Second, errThrottled)
+		_, err := c.Renew(t.Context(), "a", "{x}")
+		require.ErrorIs(t, err, errThrottled)
+		time.Sleep(time.Second)
+		require.Equal(t, "a-1", get(t, c, "a").Token)
+		_, err = c.Renew(t.Context(), "a", "{y}")
 		require.ErrorContains(t, err, "asked to wait")
 		require.Equal(t, 2, o.count())
 	})

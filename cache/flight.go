@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,33 +53,11 @@ func FlightOf(ctx context.Context) Flight {
 
 type flightKey struct{}
 
-// progress is what a flight says of itself to a caller that stops waiting.
-type progress struct {
-	doing string
-	err   error // how it failed last itself; nil if it did not
-}
-
 // landed returns a flight that has brought t.
 func landed(t azcore.AccessToken) *flight {
 	f := &flight{token: t, done: make(chan struct{})}
 	close(f.done)
 	return f
-}
-
-// wait returns the flight's error when it has landed, or ctx's when that ends first.
-func (f *flight) wait(ctx context.Context) error {
-	select {
-	case <-f.done:
-		return f.err
-	default:
-	}
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
-		p := f.progress.Load()
-		return newWaitError(ctx, p.doing, cmp.Or(p.err, f.before))
-	}
 }
 
 // launchRefresh starts the key's one refresh.
@@ -93,7 +70,7 @@ func (c *Cache[K]) launch(e *entry[K], claims string, challenge, background bool
 	e.launched++
 	e.inFlight++
 	e.wake()
-	c.idle.remove(e)
+	c.settle(e)
 	f := &flight{
 		number: e.launched, challenge: challenge, failures: e.failure.count + 1, before: e.failure.err,
 		Flight: Flight{ID: guid.New(), Background: background}, done: make(chan struct{}),
@@ -159,8 +136,7 @@ func (c *Cache[K]) run(ctx context.Context, f *flight, key K, claims string, res
 		o = outcome{token: t}
 		return
 	}
-	o.pause, o.ordered = c.options.Backoff(err, f.failures), c.options.RetryAfter(err)
-	o.err = err
+	o = outcome{err: err, pause: c.options.Backoff(err, f.failures), ordered: c.options.RetryAfter(err)}
 }
 
 // land stores what a flight brought and wakes those who wait for it.
@@ -186,9 +162,7 @@ func (c *Cache[K]) land(e *entry[K], f *flight, o outcome) {
 	e.inFlight--
 	e.wake()
 	e.used.Store(2 * c.landings.Add(1)) // those who waited are its latest users
-	if e.inFlight == 0 {
-		c.idle.add(e)
-	}
+	c.settle(e)
 	c.trim(now)
 }
 

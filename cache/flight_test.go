@@ -126,6 +126,25 @@ func TestFetchThatIgnoresItsContextIsAbandoned(t *testing.T) {
 	})
 }
 
+func TestFetchHasATenthOfASecondToSayWhyItDidNotEndInTime(t *testing.T) {
+	for pause, want := range map[time.Duration]string{
+		0:                      "no route to host",
+		99 * time.Millisecond:  "no route to host",
+		101 * time.Millisecond: "the exchange was abandoned after 30s while starting: context deadline exceeded",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
+				<-ctx.Done()
+				time.Sleep(pause)
+				return azcore.AccessToken{}, errors.New("no route to host")
+			}, nil)
+			_, err := c.Get(t.Context(), "a")
+			require.EqualError(t, err, want)
+			time.Sleep(time.Second)
+		})
+	}
+}
+
 func TestPanicAndGoexitBecomeErrors(t *testing.T) {
 	for name, row := range map[string]struct {
 		fetch func()
@@ -191,6 +210,32 @@ func TestAbandonedFetchIsToldOfOnceWithItsCallersError(t *testing.T) {
 	})
 }
 
+func TestOnWaitIsToldOfThoseWhoWaitAndOfTheFlightThatTheyWaitFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var flights []string
+		var waiting atomic.Int32
+		delay, ended := 10*time.Second, make(chan string, 10)
+		c := cache.New(func(ctx context.Context, _, claims string) (azcore.AccessToken, error) {
+			flights = append(flights, cache.FlightOf(ctx).ID)
+			time.Sleep(delay)
+			return azcore.AccessToken{Token: "t" + claims, ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}, nil)
+		c.OnWait(func(context.Context, string) func(string, error) {
+			waiting.Add(1)
+			return func(flight string, _ error) { ended <- flight }
+		})
+		go func() { _, _ = c.Get(t.Context(), "a") }() // gets the answer to the challenge from memory when its own flight lands
+		synctest.Wait()
+		delay = time.Second
+		renew(t, c, "a", "{x}")
+		time.Sleep(10 * time.Second)
+		get(t, c, "a")
+		synctest.Wait()
+		require.Equal(t, int32(2), waiting.Load(), "who gets what is in memory does not wait")
+		require.Equal(t, []string{flights[1], flights[0]}, []string{<-ended, <-ended})
+	})
+}
+
 func TestPanickingOnWaitFailsNoWait(t *testing.T) {
 	for _, panicsAt := range []string{"begin", "end"} {
 		t.Run(panicsAt, func(t *testing.T) {
@@ -214,4 +259,31 @@ func TestPanickingOnWaitFailsNoWait(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestFlightTellsWhetherAnybodyWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var flights []cache.Flight
+		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
+			flights = append(flights, cache.FlightOf(ctx))
+			return azcore.AccessToken{Token: "t", ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}, nil)
+		first := get(t, c, "a")
+		time.Sleep(time.Until(first.RefreshOn))
+		get(t, c, "a")
+		synctest.Wait()
+		renew(t, c, "a", "{x}")
+		c.Prefetch("b")
+		synctest.Wait()
+		for i, background := range []bool{false, true, false, true} {
+			require.Equal(t, background, flights[i].Background)
+			require.NotEmpty(t, flights[i].ID)
+		}
+	})
+}
+
+func TestOutsideAFetchThereIsNothingToTell(t *testing.T) {
+	require.Zero(t, cache.FlightOf(t.Context()))
+	cache.Report(t.Context(), "testing", errDown)
+	cache.OnAbandon(t.Context(), func(error) { t.Error("of no fetch") })
 }

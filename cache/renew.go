@@ -25,6 +25,7 @@ func (c *Cache[K]) Renew(ctx context.Context, key K, claims string) (azcore.Acce
 	return f.token, nil
 }
 
+// joinRenewal is join for a challenge: the flight that answers it or has just answered it, or a new one.
 func (c *Cache[K]) joinRenewal(ctx context.Context, key K, claims string) (*flight, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,13 +82,7 @@ func (c *Cache[K]) invalidate(token string, may func(*entry[K]) bool) {
 		}
 		e.forgetRenewals(func(f *flight) bool { return f.token.Token == token })
 		if cached {
-			c.idle.remove(e)
 			c.drop(e)
-			e.refreshBarrier, e.invalidated = e.launched, token
-			e.flight = nil // the next caller need not wait for a result that no longer counts
-			if e.inFlight == 0 {
-				c.idle.add(e)
-			}
 		}
 		return true
 	})

@@ -46,10 +46,10 @@ func TestSameChallengeIsFetchedOnce(t *testing.T) {
 		wg.Wait()
 		time.Sleep(5*time.Second - time.Nanosecond)
 		require.Equal(t, "a{x}-1", renew(t, c, "a", "{x}"), "within five seconds of the answer")
-		require.Equal(t, "a{y}-2", renew(t, c, "a", "{y}"), "another challenge")
-		require.Equal(t, "b{x}-1", renew(t, c, "b", "{x}"), "another key")
 		time.Sleep(time.Nanosecond)
-		require.Equal(t, "a{x}-3", renew(t, c, "a", "{x}"), "later")
+		require.Equal(t, "a{x}-2", renew(t, c, "a", "{x}"), "later")
+		require.Equal(t, "a{y}-3", renew(t, c, "a", "{y}"), "another challenge")
+		require.Equal(t, "b{x}-1", renew(t, c, "b", "{x}"), "another key")
 	})
 }
 
@@ -171,6 +171,29 @@ func TestOlderFetchNeverBringsBackWhatWasInvalidated(t *testing.T) {
 		close(slow)
 		synctest.Wait()
 		require.Equal(t, "new", get(t, c, "a").Token)
+	})
+}
+
+func TestChallengeInFlightNeverBringsBackWhatWasInvalidated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fetches := 0
+		c := cache.New(func(_ context.Context, _, claims string) (azcore.AccessToken, error) {
+			fetches++
+			if claims != "" {
+				time.Sleep(time.Second)
+			}
+			return azcore.AccessToken{Token: "revoked", ExpiresOn: time.Now().Add(time.Hour)}, nil // from a cache of the other side's own
+		}, nil)
+		get(t, c, "a")
+		go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
+		synctest.Wait()
+		c.Invalidate("revoked")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Zero(t, c.Status()[0].ExpiresOn, "it was asked for before the invalidation")
+		renew(t, c, "a", "{y}")
+		require.NotZero(t, c.Status()[0].ExpiresOn, "who asks later and gets the very same, is told that it is good")
+		require.Equal(t, 3, fetches)
 	})
 }
 

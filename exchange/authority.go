@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -20,7 +21,8 @@ func parseAuthority(o *ClientOptions) (*url.URL, error) {
 	}
 	if raw == "" {
 		if len(o.Cloud.Services) > 0 {
-			return nil, errors.New("the Cloud configuration has services but no ActiveDirectoryAuthorityHost: set it to the cloud's authority, such as https://login.microsoftonline.us")
+			return nil, errors.New("the Cloud configuration has services but no ActiveDirectoryAuthorityHost: " +
+				"set it to the cloud's authority, such as https://login.microsoftonline.us")
 		}
 		raw = cloud.AzurePublic.ActiveDirectoryAuthorityHost
 	}
@@ -45,6 +47,15 @@ func parseURL(what, raw string) (*url.URL, error) {
 // regionPattern is MSAL's: a label of a host name.
 var regionPattern = regexp.MustCompile(`^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 
+// regionalHosts are those that have regions, by their aliases that have none.
+var regionalHosts = map[string]string{
+	"login.microsoftonline.com": "login.microsoft.com",
+	"login.windows.net":         "login.microsoft.com",
+	"sts.windows.net":           "login.microsoft.com",
+	"login.chinacloudapi.cn":    "login.partner.microsoftonline.cn",
+	"login.usgovcloudapi.net":   "login.microsoftonline.us",
+}
+
 // regionalize makes the authority that of a region, named as MSAL does (and so azidentity): one host for all aliases of a
 // cloud, with the region before it.
 func regionalize(u *url.URL, region string) error {
@@ -61,14 +72,7 @@ func regionalize(u *url.URL, region string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return fmt.Errorf("region %q cannot go before an authority that is an IP address, %s", region, host)
 	}
-	switch host {
-	case "login.microsoftonline.com", "login.windows.net", "sts.windows.net":
-		host = "login.microsoft.com"
-	case "login.chinacloudapi.cn":
-		host = "login.partner.microsoftonline.cn"
-	case "login.usgovcloudapi.net":
-		host = "login.microsoftonline.us"
-	}
+	host = cmp.Or(regionalHosts[host], host)
 	if port := u.Port(); port != "" {
 		host += ":" + port
 	}

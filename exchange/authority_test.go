@@ -40,7 +40,7 @@ func TestAuthority(t *testing.T) {
 	}
 }
 
-func TestNilOptions(t *testing.T) {
+func TestNilOptionsMeanThePublicCloud(t *testing.T) {
 	assert.Equal(t, "login.microsoftonline.com", newClient(t, nil).Host())
 }
 
@@ -85,7 +85,8 @@ func TestPasswordInAURLIsNotPrinted(t *testing.T) {
 	for _, raw := range []string{
 		"https://user:hunter2@login.example", "http://user:hunter2@login.example", "//user:hunter2@login.example", "user:hunter2@login.example",
 		"https:user:hunter2@login.example", "https://user:hun/ter2@login.example", "https://user:hun#ter2@login.example", "https://user:hun?ter2@login.example",
-		"https://user:12#hunter2@login.example", "http://user:12?hunter2@login.example", "https://user:hun%zzter2@login.example", "https://user:hun ter2@login.example",
+		"https://user:12#hunter2@login.example", "http://user:12?hunter2@login.example",
+		"https://user:hun%zzter2@login.example", "https://user:hun ter2@login.example",
 		"us_er:hunter2@login.example", "https://user:12/hunter2@login.example", "hunter2@login.example", "user:hunter2",
 		"https://login.example/?sig=hunter2", "https://login.example#hunter2",
 	} {

@@ -26,7 +26,7 @@ type IdentityBinding struct {
 	// SNIName is the server name to ask for, and to verify, in the TLS handshake. Default: the proxy's host.
 	SNIName string
 
-	// CAFile or CAData hold the certificates, in PEM, that the proxy's is verified with. Default: the transport's, as a rule
+	// CAFile or CAData, not both, hold the certificates, in PEM, that the proxy's is verified with. Default: the transport's, as a rule
 	// the system's. The file is read anew for each request, so that a rotated one is picked up; while it is empty, missing
 	// or malformed, what was read last is used.
 	CAFile, CAData string
@@ -44,7 +44,7 @@ type bindingTransport struct {
 }
 
 // newBindingTransport returns a transport to the proxy that keeps the settings of the user's.
-func newBindingTransport(b IdentityBinding, users policy.Transporter) (policy.Transporter, error) {
+func newBindingTransport(b IdentityBinding, users policy.Transporter) (*bindingTransport, error) {
 	proxy, err := parseURL("token proxy", b.TokenProxy)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func newBindingTransport(b IdentityBinding, users policy.Transporter) (policy.Tr
 		return t, err
 	case !errors.Is(err, errUnverified) && b.SNIName == "" && b.CAFile == "" && b.CAData == "":
 		// Nothing about TLS must hold, so whatever the transport is, it may stay.
-		t.current = newTransport(users).(transport).next
+		t.current = newTransport(users).next
 		return t, nil
 	}
 	return nil, fmt.Errorf("the proxy's CA and server name cannot be set on this Transport: %w", err)
@@ -76,24 +76,13 @@ var errUnverified = errors.New("it does not verify certificates (InsecureSkipVer
 // ownClient returns a copy of the user's client, with a copy of its *http.Transport, or why there can be none. The proxy is
 // inside the cluster, so a proxy for what is outside, from the environment, does not apply to it.
 func ownClient(users policy.Transporter) (*http.Client, error) {
-	client, ok := users.(*http.Client)
-	switch {
-	case users == nil || ok && client == nil:
-		client = defaultClient()
-	case !ok:
+	client, ok := orDefault(users).(*http.Client)
+	if !ok {
 		return nil, fmt.Errorf("it is a %T: give an *http.Client with an *http.Transport, or none", users)
 	}
-	pooled, ok := cmp.Or(client.Transport, http.DefaultTransport).(*http.Transport)
-	if !ok && client.Transport == nil {
-		pooled, ok = defaultClient().Transport.(*http.Transport) // who wrapped net/http's default did not mean the proxy
-	}
-	switch {
-	case !ok:
-		return nil, fmt.Errorf("its RoundTripper is a %T: give an *http.Transport; instrumentation can be a policy in PerRetryPolicies or a TracingProvider instead", client.Transport)
-	case pooled.DialTLSContext != nil || pooled.DialTLS != nil: //lint:ignore SA1019 it would win, deprecated or not
-		return nil, errors.New("it dials TLS itself (DialTLSContext): dial with DialContext instead")
-	case pooled.TLSClientConfig != nil && pooled.TLSClientConfig.InsecureSkipVerify:
-		return nil, errUnverified
+	pooled, err := pooledTransport(client)
+	if err != nil {
+		return nil, err
 	}
 	own := pooled.Clone()
 	if pooled == defaultClient().Transport || pooled == http.DefaultTransport {
@@ -107,6 +96,24 @@ func ownClient(users policy.Transporter) (*http.Client, error) {
 	copied := withoutRedirects(client)
 	copied.Transport = own
 	return copied, nil
+}
+
+// pooledTransport returns the client's transport, or why its TLS settings cannot be made to hold.
+func pooledTransport(client *http.Client) (*http.Transport, error) {
+	pooled, ok := cmp.Or(client.Transport, http.DefaultTransport).(*http.Transport)
+	if !ok && client.Transport == nil {
+		pooled, ok = defaultClient().Transport.(*http.Transport) // who wrapped net/http's default did not mean the proxy
+	}
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("its RoundTripper is a %T: give an *http.Transport; "+
+			"instrumentation can be a policy in PerRetryPolicies or a TracingProvider instead", client.Transport)
+	case pooled.DialTLSContext != nil || pooled.DialTLS != nil: //lint:ignore SA1019 it would win, deprecated or not
+		return nil, errors.New("it dials TLS itself (DialTLSContext): dial with DialContext instead")
+	case pooled.TLSClientConfig != nil && pooled.TLSClientConfig.InsecureSkipVerify:
+		return nil, errUnverified
+	}
+	return pooled, nil
 }
 
 // trusting returns a client that verifies the proxy with the certificates, if there are to be any.
@@ -128,9 +135,7 @@ func (t *bindingTransport) trusting(pem []byte) (*http.Client, error) {
 func (t *bindingTransport) Do(req *http.Request) (*http.Response, error) {
 	next, stale := t.latest()
 	redirected := req.WithContext(req.Context())
-	if redirected.Host == "" {
-		redirected.Host = req.URL.Host
-	}
+	redirected.Host = cmp.Or(req.Host, req.URL.Host)
 	redirected.URL = t.proxy.JoinPath(req.URL.EscapedPath()) // #nosec G125 -- a token URL of this package
 	redirected.URL.RawQuery = req.URL.RawQuery
 	resp, err := next.Do(redirected)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,6 +71,11 @@ func TestCauseIsOneLineOfBoundedLength(t *testing.T) {
 			"policy": func(o *exchange.ClientOptions) {
 				o.PerCallPolicies = []policy.Policy{policyFunc(func(*policy.Request) (*http.Response, error) { return nil, thrown })}
 			},
+			"policy that replaces the body": func(o *exchange.ClientOptions) {
+				o.PerRetryPolicies = []policy.Policy{policyFunc(func(*policy.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 200, Body: failing{thrown}}, nil
+				})}
+			},
 			"policy, each attempt": func(o *exchange.ClientOptions) {
 				o.PerRetryPolicies = []policy.Policy{policyFunc(func(*policy.Request) (*http.Response, error) { return nil, thrown })}
 			},
@@ -125,14 +131,15 @@ func TestConcurrentExchanges(t *testing.T) {
 		var entra entratest.Server
 		entra.SetDelay(time.Second)
 		c := newClient(t, once(&entra))
+		var all sync.WaitGroup
 		for range 50 {
-			go func() {
+			all.Go(func() {
 				token, err := c.Exchange(t.Context(), request())
 				assert.NoError(t, err)
 				assert.Equal(t, 3598*time.Second, time.Until(token.ExpiresOn))
-			}()
+			})
 		}
-		time.Sleep(time.Minute)
+		all.Wait()
 		assert.Len(t, entra.Requests(), 50)
 	})
 }

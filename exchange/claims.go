@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,14 +17,8 @@ const capability = "CP1"
 // It is empty if there is neither.
 func mergeClaims(challenge string, enableCAE bool) (string, error) {
 	claims, err := parseClaims(challenge)
-	if err != nil || claims == nil && !enableCAE {
-		return "", err
-	}
-	if !enableCAE {
-		return challenge, nil
-	}
-	if claims == nil {
-		claims = map[string]any{}
+	if err != nil || !enableCAE {
+		return challenge, err
 	}
 	accessToken, err := object(claims, "access_token")
 	if err != nil {
@@ -37,20 +32,23 @@ func mergeClaims(challenge string, enableCAE bool) (string, error) {
 	if !ok && clientCapabilities["values"] != nil {
 		return "", errors.New(`field Claims conflicts with EnableCAE: its access_token.xms_cc.values is not an array`)
 	}
-	for _, v := range values {
-		if s, ok := v.(string); ok && strings.EqualFold(s, capability) {
-			return challenge, nil
-		}
+	if slices.ContainsFunc(values, isCapability) {
+		return challenge, nil
 	}
 	clientCapabilities["values"] = append(values, capability)
 	merged, err := json.Marshal(claims)
 	return string(merged), err
 }
 
-// parseClaims returns the challenge as an object, or nil if there is none.
+func isCapability(value any) bool {
+	s, _ := value.(string)
+	return strings.EqualFold(s, capability)
+}
+
+// parseClaims returns the challenge as an object, an empty one if there is none.
 func parseClaims(challenge string) (map[string]any, error) {
 	if challenge == "" {
-		return nil, nil
+		return map[string]any{}, nil
 	}
 	var claims map[string]any
 	decoder := json.NewDecoder(strings.NewReader(challenge))

@@ -46,10 +46,10 @@ type ClientOptions struct {
 	IdentityBinding *IdentityBinding
 }
 
-// Client exchanges assertions for access tokens. It is safe for concurrent use and holds no secret.
+// Client exchanges assertions for access tokens. Make one with [NewClient]. It is safe for concurrent use and holds no secret.
 type Client struct {
 	authority *url.URL
-	host      string // where requests go
+	binding   *bindingTransport // nil if requests go to the authority
 	azure     *azcore.Client
 }
 
@@ -66,24 +66,21 @@ func NewClient(options *ClientOptions) (*Client, error) {
 	} else if err := regionalize(authority, options.Region); err != nil {
 		wrong.add("Region", err)
 	}
+	c := &Client{authority: authority}
 	pipeline := pipelineOptions(options.ClientOptions)
 	if options.IdentityBinding != nil {
-		binding, err := newBindingTransport(*options.IdentityBinding, options.Transport)
+		c.binding, err = newBindingTransport(*options.IdentityBinding, options.Transport)
 		if err != nil {
 			wrong.add("IdentityBinding", err)
 		}
-		pipeline.Transport = transport{binding}
+		pipeline.Transport = transport{c.binding}
 	}
 	if len(wrong) > 0 {
 		return nil, wrong
 	}
-	azure, err := azcore.NewClient(version.Module, version.Version, runtime.PipelineOptions{}, pipeline)
+	c.azure, err = azcore.NewClient(version.Module, version.Version, runtime.PipelineOptions{}, pipeline)
 	if err != nil {
 		return nil, fmt.Errorf("exchange: %w", err)
-	}
-	c := &Client{authority: authority, host: authority.Host, azure: azure}
-	if binding, ok := pipeline.Transport.(transport).next.(*bindingTransport); ok {
-		c.host = binding.proxy.Host
 	}
 	return c, nil
 }
@@ -102,8 +99,8 @@ func pipelineOptions(o azcore.ClientOptions) *azcore.ClientOptions {
 // Exchange posts the assertion to the tenant's token endpoint and returns the access token. ExpiresOn counts from before
 // the request was sent; RefreshOn is set if the reply had refresh_in.
 //
-// Retries are those of [azcore.ClientOptions]. The error is one line, without anything of the assertion, and an [*Error] if a
-// reply came.
+// It waits for a reply as long as ctx lets it: give ctx a deadline. Retries are those of [azcore.ClientOptions]. The error is one
+// line, without anything of the assertion, and an [*Error] if a reply came.
 func (c *Client) Exchange(ctx context.Context, r Request) (token azcore.AccessToken, err error) {
 	r.CorrelationID = cmp.Or(r.CorrelationID, guid.New())
 	ctx, span := trace.StartPipeline(ctx, c.azure.Tracer(), trace.Exchange, r.TenantID, strings.Join(r.Scopes, " "))
@@ -136,7 +133,12 @@ func (c *Client) exchange(ctx context.Context, r Request) (azcore.AccessToken, e
 }
 
 // Host returns the host that assertions are sent to: the authority's, or the token proxy's.
-func (c *Client) Host() string { return c.host }
+func (c *Client) Host() string {
+	if c.binding != nil {
+		return c.binding.proxy.Host
+	}
+	return c.authority.Host
+}
 
 // newRequest makes the one POST. Every attempt at it has the same client-request-id, which Entra ID takes for its
 // correlation ID: the field by which its support finds a request.

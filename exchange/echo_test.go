@@ -152,7 +152,8 @@ func (f failing) Close() error             { return nil }
 
 // What is hidden is hidden, and no more: the rest of the sentence is what helps.
 func TestRedactionLeavesTheRest(t *testing.T) {
-	e := refused(t, always(401, "application/json", `{"error":"invalid_client","error_description":"AADSTS50027: JWT `+assertion+` is invalid, see https://aka.ms/x"}`))
+	e := refused(t, always(401, "application/json",
+		`{"error":"invalid_client","error_description":"AADSTS50027: JWT `+assertion+` is invalid, see https://aka.ms/x"}`))
 	assert.Contains(t, e.Error(), "AADSTS50027: JWT [redacted] is invalid, see https://aka.ms/x")
 	assert.Equal(t, []int{50027}, e.EntraCodes)
 }

@@ -1,11 +1,11 @@
 package exchange
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,28 +51,23 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // newError reads a reply that is not a success. reply may be nil.
 func newError(resp *http.Response, reply members, body []byte, secrets redact.Redactor) *Error {
+	name := func(s string) string { return secrets.Text(s, redact.MaxName) }
 	e := &Error{
 		StatusCode:    resp.StatusCode,
-		Code:          secrets.Text(reply.text("error"), redact.MaxName),
+		Code:          name(reply.text("error")),
 		Description:   secrets.Text(reply.text("error_description"), redact.MaxText),
-		SubError:      secrets.Text(reply.text("suberror"), redact.MaxName),
+		SubError:      name(reply.text("suberror")),
 		Claims:        claimsOf(reply, secrets),
-		TraceID:       secrets.Text(reply.text("trace_id"), redact.MaxName),
-		CorrelationID: secrets.Text(reply.text("correlation_id"), redact.MaxName),
+		TraceID:       cmp.Or(name(reply.text("trace_id")), name(resp.Header.Get("x-ms-request-id"))),
+		CorrelationID: cmp.Or(name(reply.text("correlation_id")), name(resp.Header.Get("client-request-id"))),
 		RetryAfter:    retryAfter(resp.Header),
 		reply:         secrets.Text(describe(resp), redact.MaxText),
 	}
 	e.EntraCodes = entraCodes(reply["error_codes"], e.Description)
 	e.Timestamp, _ = time.Parse("2006-01-02 15:04:05Z", reply.text("timestamp"))
 	e.Date, _ = http.ParseTime(resp.Header.Get("Date"))
-	if e.TraceID == "" {
-		e.TraceID = secrets.Text(resp.Header.Get("x-ms-request-id"), redact.MaxName)
-	}
-	if e.CorrelationID == "" {
-		e.CorrelationID = secrets.Text(resp.Header.Get("client-request-id"), redact.MaxName)
-	}
 	if location, err := resp.Location(); err == nil {
-		e.target = secrets.Text(location.Host, redact.MaxName)
+		e.target = name(location.Host)
 	}
 	if e.Code == "" && resp.StatusCode >= http.StatusBadRequest {
 		e.excerpt = excerpt(string(body), secrets)
@@ -141,39 +136,43 @@ func retryAfter(h http.Header) time.Duration {
 
 // Error returns one line: what was refused, Entra ID's sentence, and the IDs by which its logs find the request.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.reply)
-	if e.reply == "" { // made by hand, in a test
-		fmt.Fprintf(&b, "HTTP %d", e.StatusCode)
-	}
-	switch {
-	case e.Code != "":
-		b.WriteString(": " + e.Code)
-		if e.SubError != "" {
-			b.WriteString("/" + e.SubError)
-		}
-		if sentence := e.sentence(); sentence != "" {
-			b.WriteString(": " + sentence)
-		}
-	case e.cause != nil:
-		b.WriteString(": " + e.cause.Error())
-	case e.problem != "":
-		b.WriteString(": the reply cannot be used: " + e.problem)
-	case e.target != "" && e.StatusCode >= 300 && e.StatusCode < 400:
-		fmt.Fprintf(&b, ": a redirect to %q, which is not followed: the assertion goes to the configured authority only", e.target)
-	case e.excerpt != "":
-		fmt.Fprintf(&b, ": %q", e.excerpt)
-	default:
-		b.WriteString(": the reply is not that of a token endpoint")
-	}
+	reply := cmp.Or(e.reply, fmt.Sprintf("HTTP %d", e.StatusCode)) // which only one made by hand, in a test, lacks
+	text := reply + ": " + e.reason()
 	for _, detail := range []struct{ name, value string }{
 		{"correlation ID", e.CorrelationID}, {"trace ID", e.TraceID}, {"time", e.time()}, {"Retry-After", e.pause()},
 	} {
 		if detail.value != "" {
-			b.WriteString("; " + detail.name + " " + detail.value)
+			text += "; " + detail.name + " " + detail.value
 		}
 	}
-	return redact.OneLine(b.String()) // for one made by hand
+	return redact.OneLine(text) // for one made by hand
+}
+
+func (e *Error) reason() string {
+	switch {
+	case e.Code != "":
+		return e.refusal()
+	case e.cause != nil:
+		return e.cause.Error()
+	case e.problem != "":
+		return "the reply cannot be used: " + e.problem
+	case e.target != "" && e.StatusCode >= 300 && e.StatusCode < 400:
+		return fmt.Sprintf("a redirect to %q, which is not followed: the assertion goes to the configured authority only", e.target)
+	case e.excerpt != "":
+		return strconv.Quote(e.excerpt)
+	}
+	return "the reply is not that of a token endpoint"
+}
+
+func (e *Error) refusal() string {
+	text := e.Code
+	if e.SubError != "" {
+		text += "/" + e.SubError
+	}
+	if sentence := e.sentence(); sentence != "" {
+		text += ": " + sentence
+	}
+	return text
 }
 
 // sentence is the description without the IDs at its end, which have fields of their own.
@@ -198,9 +197,6 @@ func (e *Error) pause() string {
 	}
 	return e.RetryAfter.String()
 }
-
-// Has tells whether Entra ID named the AADSTS code. It is for hints and retries, not for branching: codes may change.
-func (e *Error) Has(code int) bool { return slices.Contains(e.EntraCodes, code) }
 
 // NonRetriable marks the error for azcore's retry policy: what could be retried has been.
 func (e *Error) NonRetriable() {}

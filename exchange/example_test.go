@@ -110,15 +110,6 @@ func ExampleError() {
 	// Output: 400 unauthorized_client [700016]
 }
 
-// Codes are for hints, because Microsoft may change them. An Error can be made by hand, in a test.
-func ExampleError_Has() {
-	refusal := &exchange.Error{StatusCode: http.StatusBadRequest, Code: "unauthorized_client", EntraCodes: []int{700016}}
-	if refusal.Has(700016) {
-		fmt.Println("is the client ID in this tenant?")
-	}
-	// Output: is the client ID in this tenant?
-}
-
 // All that is wrong comes at once, by the names of the options: a program with settings of its own can say which of those it is.
 func ExampleOptionErrors() {
 	_, err := exchange.NewClient(&exchange.ClientOptions{

@@ -43,7 +43,8 @@ func TestEachRequiredField(t *testing.T) {
 		spoil(&r)
 		text := unsent(t, r)
 		assert.Contains(t, text, name)
-		assert.Equal(t, 1, strings.Count(text, "\n")+1, "one fault, one line: %q", text)
+		assert.NotContains(t, text, ";", "one fault, one sentence")
+		assert.NotContains(t, text, "\n")
 	}
 	r := request()
 	r.Scopes = []string{"", " "}
@@ -52,10 +53,16 @@ func TestEachRequiredField(t *testing.T) {
 
 func TestTenantIDCharacters(t *testing.T) {
 	long := strings.Repeat("a", 253)
-	for _, good := range []string{long, tenantID, "contoso.onmicrosoft.com", "CONTOSO", "common", "a", "0", "a-b.c", "xn--bcher-kva.example"} {
+	for _, good := range []string{
+		long, tenantID, "contoso.onmicrosoft.com", "common", "a", "0", "a-b.c", "xn--bcher-kva.example",
+		"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789",
+	} {
 		assert.True(t, exchange.ValidTenantID(good), good)
 	}
-	for _, bad := range []string{long + "a", strings.ReplaceAll(assertion, "_", "-"), "", ".", "..", "...", "a/b", "../a", "a?b", "a#b", "a%2fb", "a b", " a", "a\n", "a\x00", "a@b", "a:b", "a_b", "a\\b", "ä", "а", "{a}", "a;b", "a&b"} {
+	for _, bad := range []string{
+		long + "a", strings.ReplaceAll(assertion, "_", "-"), "", ".", "..", "...", "a/b", "../a", "a?b", "a#b", "a%2fb", "a b", " a", "a\n", "a\x00",
+		"a@b", "a:b", "a_b", "a[b", "a`b", "a\\b", "ä", "а", "{a}", "a;b", "a&b",
+	} {
 		assert.False(t, exchange.ValidTenantID(bad), "%q", bad)
 		r := request()
 		r.TenantID = bad

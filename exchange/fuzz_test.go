@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -9,11 +10,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/exchange"
 )
+
+// replyKey is the context key of the reply that a fuzz target's transport gives.
+type replyKey struct{}
+
+// answering returns an exchange that is answered with a reply. One client serves all inputs.
+func answering(f *testing.F) func(*testing.T, *http.Response) (azcore.AccessToken, error) {
+	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
+		return r.Context().Value(replyKey{}).(*http.Response), nil
+	})))
+	return func(t *testing.T, r *http.Response) (azcore.AccessToken, error) {
+		return c.Exchange(context.WithValue(t.Context(), replyKey{}, r), request())
+	}
+}
 
 func FuzzReply(f *testing.F) {
 	for _, text := range []string{
@@ -26,12 +41,10 @@ func FuzzReply(f *testing.F) {
 	}
 	f.Add(302, "text/"+signature, []byte(signature))
 	f.Add(-1, "\x00;;", []byte{0})
-	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
-		return r.Context().Value(fuzzKey{}).(*http.Response), nil
-	})))
+	answered := answering(f)
 	f.Fuzz(func(t *testing.T, status int, contentType string, b []byte) {
 		start := time.Now()
-		token, err := c.Exchange(contextWith(t, reply(status, contentType, string(b))), request())
+		token, err := answered(t, reply(status, contentType, string(b)))
 		if err != nil {
 			require.Zero(t, token)
 			require.Less(t, len(err.Error()), 8192)
@@ -49,12 +62,11 @@ func FuzzReply(f *testing.F) {
 
 // FuzzErrorReply: whatever the members of an error reply hold, the error is fit to print and without the assertion.
 func FuzzErrorReply(f *testing.F) {
-	f.Add("invalid_client", "AADSTS700213: no match. Trace ID: t Correlation ID: c Timestamp: 2024-08-05 10:07:04Z", "[700213]", "", "trace", "2024-08-05 10:07:04Z")
+	f.Add("invalid_client", "AADSTS700213: no match. Trace ID: t Correlation ID: c Timestamp: 2024-08-05 10:07:04Z",
+		"[700213]", "", "trace", "2024-08-05 10:07:04Z")
 	f.Add(signature, assertion, "[]", "\x1b[31m", "\r\n", signature[3:20])
 	f.Add("{}", "AADSTS99999999999999999999", "[1e400]", "\u202e", "", "9999-99-99 99:99:99Z")
-	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
-		return r.Context().Value(fuzzKey{}).(*http.Response), nil
-	})))
+	answered := answering(f)
 	f.Fuzz(func(t *testing.T, code, description, codes, suberror, traceID, timestamp string) {
 		members := map[string]any{"error": code, "error_description": description, "suberror": suberror, "trace_id": traceID, "timestamp": timestamp}
 		if json.Valid([]byte(codes)) {
@@ -62,7 +74,7 @@ func FuzzErrorReply(f *testing.F) {
 		}
 		b, err := json.Marshal(members)
 		require.NoError(t, err)
-		_, err = c.Exchange(contextWith(t, reply(401, "application/json", string(b))), request())
+		_, err = answered(t, reply(401, "application/json", string(b)))
 		var e *exchange.Error
 		require.ErrorAs(t, err, &e)
 		require.Less(t, len(e.Error()), 8192)
@@ -78,15 +90,13 @@ func FuzzRetryAfter(f *testing.F) {
 	f.Add("99999999999999999999999", "9223372036854775807", "soon", "")
 	f.Add("Fri, 31 Dec 9999 23:59:59 GMT", "", "", "Mon, 01 Jan 0001 00:00:00 GMT")
 	f.Add("Mon, 01 Jan 0001 00:00:00 GMT", "", "", "Fri, 31 Dec 9999 23:59:59 GMT")
-	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
-		return r.Context().Value(fuzzKey{}).(*http.Response), nil
-	})))
+	answered := answering(f)
 	f.Fuzz(func(t *testing.T, seconds, ms, xms, date string) {
 		r := reply(429, "text/plain", "")
 		for name, value := range map[string]string{"Retry-After": seconds, "Retry-After-Ms": ms, "X-Ms-Retry-After-Ms": xms, "Date": date} {
 			r.Header.Set(name, value)
 		}
-		_, err := c.Exchange(contextWith(t, r), request())
+		_, err := answered(t, r)
 		var e *exchange.Error
 		require.ErrorAs(t, err, &e)
 		require.GreaterOrEqual(t, e.RetryAfter, time.Duration(0))

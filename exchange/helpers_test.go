@@ -39,7 +39,8 @@ var signature = func() string {
 
 // assertion never expires, so that it is good in every bubble.
 var assertion = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k1"}`)) + "." +
-	base64.RawURLEncoding.EncodeToString([]byte(`{"aud":["api://AzureADTokenExchange"],"iss":"https://issuer.example/","sub":"system:serviceaccount:shop:checkout"}`)) + "." +
+	base64.RawURLEncoding.EncodeToString([]byte(
+		`{"aud":["api://AzureADTokenExchange"],"iss":"https://issuer.example/","sub":"system:serviceaccount:shop:checkout"}`)) + "." +
 	signature
 
 // doFunc is a transport without a socket.

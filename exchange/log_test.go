@@ -29,6 +29,13 @@ func TestLogOfAzcoreHoldsNoSecret(t *testing.T) {
 		"echo":            always(401, "application/json", `{"error":"invalid_client","error_description":"`+assertion+`"}`),
 		"retried echo":    always(503, "text/plain", assertion),
 		"transport error": func(*http.Request) (*http.Response, error) { return nil, errors.New("cannot send " + assertion) },
+		"echo in a header": func(*http.Request) (*http.Response, error) {
+			r := reply(401, "text/plain", "")
+			r.Header.Set(signature[:40], "x")
+			r.Header.Set("Content-Type", signature[40:80])
+			r.Status = signature[80:]
+			return r, nil
+		},
 		"body error": func(*http.Request) (*http.Response, error) {
 			r := reply(200, "application/json", "")
 			r.Body = failing{errors.New("cannot read " + assertion)}

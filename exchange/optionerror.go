@@ -8,7 +8,7 @@ import (
 
 // OptionError tells which of the [ClientOptions] is wrong.
 type OptionError struct {
-	Option string // name of the field
+	Option string // name of the field: "Authority", "Region" or "IdentityBinding"
 	Err    error
 }
 

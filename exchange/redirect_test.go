@@ -126,6 +126,18 @@ func TestRedirectWithoutAUsableLocation(t *testing.T) {
 	}
 }
 
+// A Location leads somewhere else only with the status of a redirect.
+func TestOnlyARedirectNamesItsTarget(t *testing.T) {
+	for status, redirects := range map[int]bool{201: false, 299: false, 300: true, 308: true, 399: true, 400: false, 503: false} {
+		e := refused(t, doFunc(func(*http.Request) (*http.Response, error) {
+			r := reply(status, "text/html", "")
+			r.Header.Set("Location", "https://elsewhere.example/")
+			return r, nil
+		}))
+		assert.Equal(t, redirects, strings.Contains(e.Error(), `a redirect to "elsewhere.example"`), "%d: %v", status, e)
+	}
+}
+
 // What cannot be read twice cannot be sent twice, whatever the transport does with a 307.
 func TestTransportCannotReplayTheBody(t *testing.T) {
 	asked := 0

@@ -26,10 +26,10 @@ func readReply(resp *http.Response, sent time.Time, secrets redact.Redactor) (az
 	if err != nil {
 		return azcore.AccessToken{}, unreadable(resp, err, secrets)
 	}
-	var reply members
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	isObject := json.Unmarshal(body, &reply) == nil && reply != nil
-	if reply.has("error") || resp.StatusCode != http.StatusOK || !isObject {
+	var reply members
+	_ = json.Unmarshal(body, &reply) // leaves nil where there is no object
+	if reply.has("error") || resp.StatusCode != http.StatusOK || reply == nil {
 		return azcore.AccessToken{}, newError(resp, reply, body, secrets)
 	}
 	token, problem := reply.token(sent)

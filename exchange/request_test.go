@@ -57,7 +57,7 @@ func TestExchangeAgainstTheFake(t *testing.T) {
 	assert.Equal(t, entratest.KindToken, entra.Requests()[0].Kind)
 }
 
-func TestHeaders(t *testing.T) {
+func TestHeadersOfTheRequest(t *testing.T) {
 	o := &exchange.ClientOptions{}
 	o.Telemetry.ApplicationID = "checkout"
 	r, _ := sent(t, o, request())

@@ -3,6 +3,7 @@ package exchange_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,33 +17,35 @@ import (
 )
 
 func TestRetries(t *testing.T) {
+	const ms, s = time.Millisecond, time.Second
+	azcores := policy.RetryOptions{}
 	for name, row := range map[string]struct {
-		replies  []entratest.Reply
-		retry    policy.RetryOptions
-		requests int
-		ok       bool
-		least    time.Duration
-		most     time.Duration
+		reply       entratest.Reply
+		times       int // that it is given, before a token
+		retry       policy.RetryOptions
+		requests    int
+		ok          bool
+		least, most time.Duration
 	}{
-		"503":                        {[]entratest.Reply{entratest.Unavailable(0)}, policy.RetryOptions{}, 2, true, 600 * time.Millisecond, 2 * time.Second},
-		"429 without a pause":        {[]entratest.Reply{entratest.Throttle(0)}, policy.RetryOptions{}, 2, true, 600 * time.Millisecond, 2 * time.Second},
-		"connection reset":           {[]entratest.Reply{{Err: errors.New("connection reset")}}, policy.RetryOptions{}, 2, true, 600 * time.Millisecond, 2 * time.Second},
-		"503 for ever":               {[]entratest.Reply{entratest.Unavailable(0), entratest.Unavailable(0), entratest.Unavailable(0), entratest.Unavailable(0)}, policy.RetryOptions{}, 4, false, time.Second, 15 * time.Second},
-		"503, no retries":            {[]entratest.Reply{entratest.Unavailable(0)}, policy.RetryOptions{MaxRetries: -1}, 1, false, 0, 0},
-		"401":                        {[]entratest.Reply{entratest.Refuse(700213)}, policy.RetryOptions{}, 1, false, 0, 0},
-		"4 s":                        {[]entratest.Reply{entratest.Unavailable(4 * time.Second)}, policy.RetryOptions{}, 2, true, 4 * time.Second, 4 * time.Second},
-		"5 s":                        {[]entratest.Reply{entratest.Throttle(5 * time.Second)}, policy.RetryOptions{}, 2, true, 5 * time.Second, 5 * time.Second},
-		"6 s ends it":                {[]entratest.Reply{entratest.Unavailable(6 * time.Second)}, policy.RetryOptions{}, 1, false, 0, 0},
-		"429 with 6 s ends it":       {[]entratest.Reply{entratest.Throttle(6 * time.Second)}, policy.RetryOptions{}, 1, false, 0, 0},
-		"6 s, the user's patience":   {[]entratest.Reply{entratest.Unavailable(6 * time.Second)}, policy.RetryOptions{MaxRetryDelay: time.Minute}, 2, true, 6 * time.Second, 6 * time.Second},
-		"6 s, endless patience":      {[]entratest.Reply{entratest.Unavailable(6 * time.Second)}, policy.RetryOptions{MaxRetryDelay: -1}, 2, true, 6 * time.Second, 6 * time.Second},
-		"4 s, the user's impatience": {[]entratest.Reply{entratest.Unavailable(4 * time.Second)}, policy.RetryOptions{MaxRetryDelay: time.Second}, 1, false, 0, 0},
-		"hang, time-out per try":     {[]entratest.Reply{{Hang: true}}, policy.RetryOptions{TryTimeout: 3 * time.Second, RetryDelay: time.Nanosecond}, 2, true, 3 * time.Second, 4 * time.Second},
+		"503":                        {entratest.Unavailable(0), 1, azcores, 2, true, 600 * ms, 2 * s},
+		"429 without a pause":        {entratest.Throttle(0), 1, azcores, 2, true, 600 * ms, 2 * s},
+		"connection reset":           {entratest.Reply{Err: errors.New("connection reset")}, 1, azcores, 2, true, 600 * ms, 2 * s},
+		"503 for ever":               {entratest.Unavailable(0), 4, azcores, 4, false, s, 15 * s},
+		"503, no retries":            {entratest.Unavailable(0), 1, policy.RetryOptions{MaxRetries: -1}, 1, false, 0, 0},
+		"401":                        {entratest.Refuse(700213), 1, azcores, 1, false, 0, 0},
+		"4 s":                        {entratest.Unavailable(4 * s), 1, azcores, 2, true, 4 * s, 4 * s},
+		"5 s":                        {entratest.Throttle(5 * s), 1, azcores, 2, true, 5 * s, 5 * s},
+		"6 s ends it":                {entratest.Unavailable(6 * s), 1, azcores, 1, false, 0, 0},
+		"429 with 6 s ends it":       {entratest.Throttle(6 * s), 1, azcores, 1, false, 0, 0},
+		"6 s, the user's patience":   {entratest.Unavailable(6 * s), 1, policy.RetryOptions{MaxRetryDelay: time.Minute}, 2, true, 6 * s, 6 * s},
+		"6 s, endless patience":      {entratest.Unavailable(6 * s), 1, policy.RetryOptions{MaxRetryDelay: -1}, 2, true, 6 * s, 6 * s},
+		"4 s, the user's impatience": {entratest.Unavailable(4 * s), 1, policy.RetryOptions{MaxRetryDelay: s}, 1, false, 0, 0},
+		"hang, time-out per try":     {entratest.Reply{Hang: true}, 1, policy.RetryOptions{TryTimeout: 3 * s, RetryDelay: 1}, 2, true, 3 * s, 4 * s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var entra entratest.Server
-				entra.Enqueue(row.replies...)
+				entra.Enqueue(slices.Repeat([]entratest.Reply{row.reply}, row.times)...)
 				o := &exchange.ClientOptions{}
 				o.Transport, o.Retry = &entra, row.retry
 				start := time.Now()
@@ -57,12 +60,12 @@ func TestRetries(t *testing.T) {
 }
 
 func TestRetryAfterThatEndedItIsTold(t *testing.T) {
-	for want, text := range map[time.Duration]entratest.Reply{
+	for want, answer := range map[time.Duration]entratest.Reply{
 		6 * time.Second: entratest.Unavailable(6 * time.Second),
 		time.Hour:       entratest.Throttle(time.Hour),
 	} {
 		var entra entratest.Server
-		entra.Enqueue(text)
+		entra.Enqueue(answer)
 		assert.Equal(t, want, refused(t, &entra).RetryAfter)
 	}
 }

@@ -84,7 +84,8 @@ func TestContentTypeDoesNotMatter(t *testing.T) {
 
 func TestUnknownAndRepeatedMembers(t *testing.T) {
 	token, err := do(t, always(200, "application/json",
-		`{"expires_in":1,"ext_expires_in":86399,"foo":{"bar":[1]},"access_token":"first","access_token":"`+accessToken+`","expires_in":"3599","token_type":"Bearer"}`))
+		`{"expires_in":1,"ext_expires_in":86399,"foo":{"bar":[1]},"access_token":"first",`+
+			`"access_token":"`+accessToken+`","expires_in":"3599","token_type":"Bearer"}`))
 	require.NoError(t, err)
 	assert.Equal(t, accessToken, token.Token)
 }

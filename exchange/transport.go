@@ -21,7 +21,7 @@ import (
 // maxReply bounds a reply's body after decompression. A real one has a few kilobytes.
 const maxReply = 1 << 20
 
-// maxHeader bounds the status line, and the value of a header. Entra ID's have less than a kilobyte.
+// maxHeader bounds the status line, and the name and value of a header. Entra ID's have less than a kilobyte.
 const maxHeader = 4 << 10
 
 // attemptKey is the context key of an *attempt.
@@ -40,15 +40,20 @@ type transport struct {
 }
 
 // newTransport wraps the user's transport, or the default one if there is none.
-func newTransport(users policy.Transporter) policy.Transporter {
-	client, ok := users.(*http.Client)
-	switch {
-	case users == nil || ok && client == nil:
-		users = defaultClient()
-	case ok:
+func newTransport(users policy.Transporter) transport {
+	users = orDefault(users)
+	if client, ok := users.(*http.Client); ok {
 		users = withoutRedirects(client)
 	}
 	return transport{users}
+}
+
+// orDefault returns the default client where the user gave none, or a nil one.
+func orDefault(users policy.Transporter) policy.Transporter {
+	if users == nil || users == (*http.Client)(nil) {
+		return defaultClient()
+	}
+	return users
 }
 
 // Do implements [policy.Transporter].
@@ -68,8 +73,11 @@ func (t transport) Do(req *http.Request) (*http.Response, error) {
 	if resp == nil {
 		return nil, nil // azcore makes an error of it
 	}
-	own := *resp
-	resp = &own
+	return try.guarded(*resp)
+}
+
+// guarded returns a reply that may be logged, and read to its end.
+func (try *attempt) guarded(resp http.Response) (*http.Response, error) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
@@ -77,18 +85,22 @@ func (t transport) Do(req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", try.secrets.Text(resp.Request.URL.Host, redact.MaxName))}
 	}
-	resp.Status = try.secrets.Clean(resp.Status[:min(len(resp.Status), maxHeader)]) // azcore logs it, and headers
-	resp.Header = resp.Header.Clone()                                               // a transport may share it between replies
-	for _, values := range resp.Header {
+	clean := func(s string) string { return try.secrets.Clean(s[:min(len(s), maxHeader)]) }
+	resp.Status = clean(resp.Status)  // azcore logs it, and headers
+	resp.Header = resp.Header.Clone() // a transport may share it between replies
+	for name, values := range resp.Header {
+		if clean(name) != name {
+			delete(resp.Header, name)
+		}
 		for i, value := range values {
-			values[i] = try.secrets.Clean(value[:min(len(value), maxHeader)])
+			values[i] = clean(value)
 		}
 	}
 	if pause := retryAfter(resp.Header); pause > 0 { // azcore reads a date by this machine's clock, and overflows
 		resp.Header.Set("Retry-After-Ms", strconv.FormatInt(pause.Milliseconds(), 10))
 	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxReply, what: describe(resp), secrets: try.secrets}
-	return resp, nil
+	resp.Body = &guardedBody{http.MaxBytesReader(nil, resp.Body, maxReply), describe(&resp), try.secrets}
+	return &resp, nil
 }
 
 // finalError is one that a retry would only repeat.
@@ -99,24 +111,17 @@ func (finalError) NonRetriable() {}
 
 func (e finalError) Unwrap() error { return e.error }
 
-// boundedBody fails, rather than ends, where a body gets longer than it may be.
-type boundedBody struct {
+// guardedBody is a body whose errors are fit for azcore's log.
+type guardedBody struct {
 	io.ReadCloser
-	left    int64
 	what    string
 	secrets redact.Redactor
 }
 
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left < 0 {
-		return 0, fmt.Errorf("%s: the reply is larger than %d bytes", b.what, maxReply)
-	}
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
-	}
+func (b *guardedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("%s: the reply is larger than %d bytes", b.what, maxReply)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = fmt.Errorf("%s: the reply is larger than %d bytes", b.what, tooLarge.Limit)
 	}
 	if err != nil {
 		err = b.secrets.Error(err)
@@ -139,7 +144,7 @@ func describe(resp *http.Response) string {
 // connections.
 var defaultClient = sync.OnceValue(func() *http.Client {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	return withoutRedirects(&http.Client{Transport: &http.Transport{
+	return &http.Client{Transport: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
@@ -151,7 +156,7 @@ var defaultClient = sync.OnceValue(func() *http.Client {
 		MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, Renegotiation: tls.RenegotiateFreelyAsClient},
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
-	}})
+	}}
 })
 
 // withoutRedirects returns a copy of c that returns a redirect instead of following it.

@@ -14,7 +14,9 @@ import (
 )
 
 func TestOnly200IsASuccess(t *testing.T) {
-	for _, status := range []int{0, 100, 199, 201, 202, 203, 204, 206, 300, 302, 304, 400, 401, 403, 404, 405, 407, 418, 429, 451, 499, 500, 502, 503, 504, 599, 999, -1} {
+	for _, status := range []int{
+		0, 100, 199, 201, 202, 203, 204, 206, 300, 302, 304, 400, 401, 403, 404, 405, 407, 418, 429, 451, 499, 500, 502, 503, 504, 599, 999, -1,
+	} {
 		e := refused(t, always(status, "application/json", success))
 		assert.Equal(t, status, e.StatusCode)
 		assert.Contains(t, e.Error(), fmt.Sprintf("HTTP %d", status))
@@ -35,6 +37,9 @@ func TestBodiesThatAreNoReply(t *testing.T) {
 				assert.Contains(t, e.Error(), strconv.Itoa(status))
 				assert.Contains(t, e.Error(), "text/html")
 				assert.Empty(t, e.Code)
+				if status == 200 {
+					assert.Contains(t, e.Error(), "the reply is not that of a token endpoint")
+				}
 				assertNoAccessToken(t, e)
 				assertFitToPrint(t, e.Error())
 				assert.Less(t, len(e.Error()), 1024)
@@ -54,13 +59,15 @@ func TestExcerptOfARefusalByAProxy(t *testing.T) {
 	assert.Contains(t, e.Error(), "<html> <b>Proxy says no</b>")
 	assert.Less(t, len(e.Error()), 512)
 
+	assert.Contains(t, refused(t, always(400, "text/plain", "bad gateway address")).Error(), "bad gateway address")
 	assert.NotContains(t, refused(t, always(200, "text/plain", "half a secret")).Error(), "half a secret")
 }
 
 // A success that came with the wrong status, from an endpoint that writes it in its own way, holds a token that looks like nothing.
 func TestNoExcerptOfWhatMayHoldAToken(t *testing.T) {
 	for _, text := range []string{
-		`{"access_token":"OPAQUE"}`, `{"accessToken":"OPAQUE"}`, `{"Access_Token":"OPAQUE"}`, `{"token":"OPAQUE"}`, `{"access\u005ftoken":"OPAQUE"}`, `{"\u0074oken":"OPAQUE"}`,
+		`{"access_token":"OPAQUE"}`, `{"accessToken":"OPAQUE"}`, `{"Access_Token":"OPAQUE"}`, `{"token":"OPAQUE"}`,
+		`{"access\u005ftoken":"OPAQUE"}`, `{"\u0074oken":"OPAQUE"}`,
 		`{"value":"OPAQUE",` + strings.Repeat(" ", 1000) + `"kind":"AccessToken"}`, "<Token>OPAQUE</Token>", "access_token=OPAQUE",
 	} {
 		assert.NotContains(t, refused(t, always(403, "", text)).Error(), "OPAQUE", text)
@@ -102,7 +109,7 @@ func TestSparseSuccess(t *testing.T) {
 	assert.Equal(t, accessToken, token.Token)
 }
 
-func TestNilResponse(t *testing.T) {
+func TestMissingResponseIsAnError(t *testing.T) {
 	token, err := do(t, doFunc(func(*http.Request) (*http.Response, error) { return nil, nil }))
 	require.Error(t, err)
 	assert.Zero(t, token)

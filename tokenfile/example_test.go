@@ -17,8 +17,8 @@ import (
 // New does not touch the file, which may appear later.
 func ExampleNew() {
 	source := tokenfile.New("/var/run/secrets/azure/tokens/azure-identity-token") // in a pod: os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
-	fmt.Println(source.Path())
-	// Output: /var/run/secrets/azure/tokens/azure-identity-token
+	fmt.Println("reads", source)
+	// Output: reads `/var/run/secrets/azure/tokens/azure-identity-token`
 }
 
 // The file is read anew at each call, so a token that has been replaced is never handed out.

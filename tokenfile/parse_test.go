@@ -19,7 +19,7 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-func TestParseRealTokens(t *testing.T) {
+func TestParseReadsWhatAKubeAPIServerIssued(t *testing.T) {
 	const exchange = "api://AzureADTokenExchange"
 	issued := time.Unix(1795348873, 0).UTC()
 	want := map[string]struct {
@@ -99,7 +99,7 @@ func TestParseTakesWhatEntraMayJudge(t *testing.T) {
 	}
 }
 
-func TestParseAudience(t *testing.T) {
+func TestParseTakesAudienceAsStringOrArray(t *testing.T) {
 	for claim, want := range map[string][]string{
 		`{}`:                nil,
 		`{"aud":null}`:      nil,
@@ -115,7 +115,7 @@ func TestParseAudience(t *testing.T) {
 	}
 }
 
-func TestParseTimes(t *testing.T) {
+func TestParseReadsTimesWithFractionsInUTC(t *testing.T) {
 	for claim, want := range map[string]string{
 		`0`:             "1970-01-01T00:00:00Z",
 		`1795352473`:    "2026-11-22T13:01:13Z",
@@ -183,12 +183,18 @@ var malformedTokens = func() map[string]string {
 		compact(`{"kubernetes.io":{"pod":"secretsecret"}}`):       k8s,
 		compact(`{"kubernetes.io":{"pod":{"uid":5}}}`):            k8s,
 	}
-	for _, junk := range []string{`secretsecret`, `"secretsecret"`, `["secretsecret"]`, `null`, `12345678`, ``, `{"secretsecret":1`, `{}{"secretsecret":1}`, strings.Repeat(`{"a":`, 20000)} {
+	for _, junk := range []string{
+		`secretsecret`, `"secretsecret"`, `["secretsecret"]`, `null`, `12345678`, ``, `{"secretsecret":1`, `{}{"secretsecret":1}`,
+		strings.Repeat(`{"a":`, 20000),
+	} {
 		m[b64(junk)+"."+object+".c2ln"] = header
 		m[object+"."+b64(junk)+".c2ln"] = claims
 	}
 	for _, name := range []string{"iat", "nbf", "exp"} {
-		for _, junk := range []string{`"secretsecret"`, `"1795352473"`, `[1795352473]`, `{}`, `true`, `1e300`, `-1e300`, `1e400`, `253402300800`, `-62167219201`, `9223372036854775808`} {
+		for _, junk := range []string{
+			`"secretsecret"`, `"1795352473"`, `[1795352473]`, `{}`, `true`,
+			`1e300`, `-1e300`, `1e400`, `253402300800`, `-62167219201`, `9223372036854775808`,
+		} {
 			m[compact(`{"`+name+`":`+junk+`}`)] = "its " + name + " is " + seconds
 		}
 	}

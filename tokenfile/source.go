@@ -21,22 +21,19 @@ const leeway = 5 * time.Minute
 // cured each. The rest is for writers that are no kubelet.
 var pauses = [...]time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond}
 
-// Source is a file that holds a federated token. It is safe for concurrent use
-// and keeps nothing but the path.
+// Source is a file that holds a federated token. Make one with [New]. It is safe
+// for concurrent use and keeps nothing but the path.
 type Source struct {
 	path  string
-	reads chan struct{} // under way; a file system that hangs must not collect threads
+	reads chan struct{} // those under way
 }
 
-// maxReads is how many reads of one file may hang before no more are begun.
+// maxReads is how many reads of one file may hang before no more are begun: each holds a thread.
 const maxReads = 4
 
 // New returns the Source for the file at path, commonly the value of
 // AZURE_FEDERATED_TOKEN_FILE. It does not touch the file: that may appear later.
 func New(path string) *Source { return &Source{path: path, reads: make(chan struct{}, maxReads)} }
-
-// Path returns the path as it was given to [New].
-func (s *Source) Path() string { return s.path }
 
 // String returns the path, quoted so that it is one line, for logs and errors.
 // A token that was given in the place of the path is not shown.
@@ -74,7 +71,7 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 			}
 			return "", s.explain(err)
 		}
-		raw, err := await(ctx, s.reads, func() (string, error) { return read(s.path) })
+		raw, err := s.await(ctx, func() (string, error) { return read(s.path) })
 		if err == nil {
 			return raw, nil
 		}
@@ -104,11 +101,9 @@ func (s *Source) explain(err error) error {
 // has ended.
 func sleep(ctx context.Context, pause time.Duration) error {
 	if pause > 0 {
-		timer := time.NewTimer(pause)
-		defer timer.Stop()
 		select {
 		case <-ctx.Done():
-		case <-timer.C:
+		case <-time.After(pause):
 		}
 	}
 	return ctx.Err()
@@ -116,9 +111,9 @@ func sleep(ctx context.Context, pause time.Duration) error {
 
 // await runs f, and leaves it behind when ctx ends: no system call on a file
 // heeds a context, and one on a dead network file system may never return.
-func await(ctx context.Context, slots chan struct{}, f func() (string, error)) (string, error) {
+func (s *Source) await(ctx context.Context, f func() (string, error)) (string, error) {
 	select {
-	case slots <- struct{}{}:
+	case s.reads <- struct{}{}:
 	case <-ctx.Done():
 		return "", fmt.Errorf("earlier reads of it hang: %w", ctx.Err())
 	}
@@ -128,7 +123,7 @@ func await(ctx context.Context, slots chan struct{}, f func() (string, error)) (
 	}
 	done := make(chan result, 1) // so that an abandoned f can end
 	go func() {
-		defer func() { <-slots }()
+		defer func() { <-s.reads }()
 		raw, err := f()
 		done <- result{raw, err}
 	}()
@@ -168,7 +163,7 @@ func text(content []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")):
 		return "", malformed("it is UTF-16 text; write it as UTF-8")
-	case bytes.IndexByte(content, 0) >= 0:
+	case bytes.ContainsRune(content, 0):
 		return "", malformed("it has NUL bytes in it")
 	}
 	return strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff")), nil

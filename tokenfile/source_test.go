@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,11 +30,10 @@ func TestAssertionIsTheContent(t *testing.T) {
 	got, err := source.Assertion(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, raw, got)
-	assert.Equal(t, path, source.Path())
 	assert.Contains(t, source.String(), path)
 }
 
-func TestAssertionTrims(t *testing.T) {
+func TestAssertionIsWithoutWhatSurroundsIt(t *testing.T) {
 	raw := valid(t)
 	const bom = "\ufeff"
 	for _, content := range []string{raw + "\n", raw + "\r\n", "  \t" + raw + " \n\n", bom + raw, bom + "\r\n" + raw + "\r\n",
@@ -172,7 +172,7 @@ func TestOnlyExpiryIsJudged(t *testing.T) {
 	}
 }
 
-func TestMissingFile(t *testing.T) {
+func TestMissingFileIsLookedForAMoment(t *testing.T) {
 	dir := t.TempDir()
 	dangling := filepath.Join(dir, "dangling")
 	require.NoError(t, os.Symlink(filepath.Join("..data", "token"), dangling))
@@ -247,7 +247,7 @@ func TestTheLastErrorIsReported(t *testing.T) {
 	})
 }
 
-func TestEndedContext(t *testing.T) {
+func TestEndedContextGetsNoToken(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	path := file(t, valid(t))
@@ -274,10 +274,32 @@ func TestContextEndsAReadThatHangs(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		hang, start := make(chan struct{}), time.Now()
-		_, err := tokenfile.Await(ctx, func() (string, error) { <-hang; return "late", errors.New("late") })
+		_, err := tokenfile.New("").Await(ctx, func() (string, error) { <-hang; return "late", errors.New("late") })
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, time.Second, time.Since(start))
 		close(hang) // the bubble would report an abandoned goroutine that cannot end
+	})
+}
+
+func TestReadsThatHangDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, hang := tokenfile.New(file(t, valid(t))), make(chan struct{})
+		var began atomic.Int32
+		ask := func(f func() (string, error)) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := source.Await(ctx, f)
+			return err
+		}
+		for range 10 {
+			require.ErrorIs(t, ask(func() (string, error) { began.Add(1); <-hang; return "", nil }), context.DeadlineExceeded)
+		}
+		require.Equal(t, int32(4), began.Load())
+		require.ErrorContains(t, ask(nil), "earlier reads of it hang")
+		close(hang)
+		synctest.Wait()
+		_, err := source.Assertion(t.Context())
+		require.NoError(t, err, "once the file system answers again")
 	})
 }
 
@@ -304,7 +326,7 @@ func TestTokenInThePlaceOfThePathIsNotShown(t *testing.T) {
 
 // The kubelet's AtomicWriter: write a new folder, link ..data_tmp to it, rename
 // that to ..data, remove the old folder. Readers never see anything but a token.
-func TestRotationUnderReaders(t *testing.T) {
+func TestReadersSeeNothingButTokensDuringRotation(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("renaming over a link to a folder needs a POSIX file system")
 	}

@@ -97,7 +97,7 @@ func TestRealModeReturnsTheRefusal(t *testing.T) {
 
 	var refusal *exchange.Error
 	require.ErrorAs(t, err, &refusal)
-	assert.True(t, refusal.Has(90002), err)
+	assert.Contains(t, refusal.EntraCodes, 90002, err)
 	assert.Contains(t, firstLine(out.String()), "real mode")
 	checkNoSecret(t, out.String()+err.Error(), l, seen)
 }

@@ -3,7 +3,10 @@
 // to branch on these numbers: here they steer retries and hints, nothing that a caller sees as a kind of error.
 package aadsts
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Entry is what is known of one code. Its texts are for the person who set the workload up. Cause and Fix hold placeholders, such
 // as {issuer}, for what package hint knows of the request.
@@ -71,7 +74,7 @@ func Of(code int) (Entry, bool) {
 }
 
 // All returns every entry.
-func All() []Entry { return append([]Entry(nil), catalogue...) }
+func All() []Entry { return slices.Clone(catalogue) }
 
 // Pause returns how long to wait before a refusal with the code is worth a first retry; zero if it will not pass by itself.
 func Pause(code int) time.Duration {

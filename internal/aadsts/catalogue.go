@@ -11,14 +11,18 @@ const (
 	mendAudience  = "mount a token for the registered audience, as a rule api://AzureADTokenExchange (audience of the projected volume), or register this one: " +
 		update + " --audiences, audiences in Bicep, audience in Terraform"
 	unreached = "Entra ID could not fetch {issuer} + .well-known/openid-configuration, or the keys that it names"
-	publish   = "see that the issuer's documents can be had from the public internet, without sign-in or firewall: curl them from outside; AKS: az aks update --enable-oidc-issuer"
-	noCross   = "the identity and the authority {host} are of different clouds"
-	oneCloud  = "set AZURE_AUTHORITY_HOST (or Options.Cloud) to the authority of the cloud that the identity is in, as az cloud show has it; federation across clouds is not possible"
+	publish   = "see that the issuer's documents can be had from the public internet, without sign-in or firewall: curl them from outside; " +
+		"AKS: az aks update --enable-oidc-issuer"
+	noCross  = "the identity and the authority {host} are of different clouds"
+	oneCloud = "set AZURE_AUTHORITY_HOST (or Options.Cloud) to the authority of the cloud that the identity is in, as az cloud show has it; " +
+		"federation across clouds is not possible"
 	lost      = "the request reached Entra ID without the federated token, or with an empty one"
 	keepBody  = "look at what changes the request on its way (a proxy, a policy of ClientOptions), and at {source}, which must not be empty"
-	noSecrets = "Entra ID judged a client secret or a user's sign-in, which this request does not have: another credential of a chain answered, or something on the way changed the request"
+	noSecrets = "Entra ID judged a client secret or a user's sign-in, which this request does not have: another credential of a chain answered, " +
+		"or something on the way changed the request"
 	fixChain  = "look at the credential chain, and at proxies and policies that change the request"
-	asManaged = "give the app's federated credential the issuer https://login.microsoftonline.com/TENANT/v2.0 and, as its subject, the object (principal) ID of a user-assigned managed identity of the same tenant"
+	asManaged = "give the app's federated credential the issuer https://login.microsoftonline.com/TENANT/v2.0 and, as its subject, " +
+		"the object (principal) ID of a user-assigned managed identity of the same tenant"
 )
 
 // catalogue has every code of which a report or Microsoft's reference says that a federated exchange can meet it.
@@ -155,7 +159,8 @@ var catalogue = []Entry{
 		Code: 700016, Field: ClientID,
 		Means: "the tenant has no application with the client ID",
 		Cause: "client ID {client} is not in tenant {tenant}: it is an object (principal) ID, another tenant's, deleted or too new",
-		Fix:   "compare with az identity show --query clientId (app registration: az ad app show --query appId); AZURE_CLIENT_ID comes from the annotation azure.workload.identity/client-id",
+		Fix: "compare with az identity show --query clientId (app registration: az ad app show --query appId); " +
+			"AZURE_CLIENT_ID comes from the annotation azure.workload.identity/client-id",
 	},
 	{
 		Code: 90002, Field: Tenant,

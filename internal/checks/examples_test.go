@@ -37,7 +37,6 @@ var elsewhere = map[string]string{
 	"exchange/entratest.CA.Pool":          "NewCA",
 	"exchange/entratest.Projection.Path":  "Cluster_Project",
 	"exchange/entratest.Projection.Token": "Cluster_Project",
-	"tokenfile.Source.Path":               "New",
 }
 
 // TestEveryEntryPointHasAnExample: every function and method that users call is shown by an example that runs.

@@ -108,7 +108,9 @@ func bare(r entratest.Reply) entratest.Reply {
 	if r.Header == nil {
 		r.Header = make(http.Header)
 	}
-	for _, name := range []string{"Cache-Control", "Pragma", "Expires", "Strict-Transport-Security", "X-Content-Type-Options", "P3P", "X-Ms-Ests-Server", "X-Ms-Request-Id"} {
+	for _, name := range []string{
+		"Cache-Control", "Pragma", "Expires", "Strict-Transport-Security", "X-Content-Type-Options", "P3P", "X-Ms-Ests-Server", "X-Ms-Request-Id",
+	} {
 		r.Header[name] = nil
 	}
 	return r

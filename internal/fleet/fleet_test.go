@@ -11,9 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var (
-	csvFile = flag.String("csv", "", "file that TestFleet writes its requests per minute to")
-)
+var csvFile = flag.String("csv", "", "file that TestFleet writes its requests per minute to")
 
 func TestMain(m *testing.M) {
 	flag.Parse()

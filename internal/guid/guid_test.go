@@ -8,7 +8,7 @@ import (
 	"github.com/entrafed/entrafed/internal/guid"
 )
 
-func TestNew(t *testing.T) {
+func TestNewIsARandomGUID(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
 		id := guid.New()

@@ -4,7 +4,6 @@ package redact
 
 import (
 	"errors"
-	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,6 +16,9 @@ const (
 	// piece is the shortest run of an assertion's characters that gives it away: 48 bits of a signature.
 	piece = 8
 
+	// gram is a run that is cheap to look up. Every piece holds one of those that begin at the multiples of stride.
+	gram, stride = 4, 5
+
 	// MaxText bounds what is kept of a text that another party sent, MaxName what is kept of a name or an ID. Entra ID's are
 	// shorter.
 	MaxText = 2048
@@ -26,24 +28,28 @@ const (
 // Redactor removes an assertion, and pieces of it, from text that another party wrote. It ignores case, because a parser may
 // have changed it. Its work is linear in the length of the text.
 type Redactor struct {
-	pieces map[[piece]byte]struct{} // of the assertion
+	grams *[1 << 8]uint64   // a bit for each of the assertion's, by hash: few texts have one, and an exchange pays little for it
+	holds func(string) bool // whether the assertion holds a piece; a function does not print
 }
 
 // New returns a Redactor for the assertion; "" for none, which removes what looks like a JWT all the same.
 func New(assertion string) Redactor {
-	r := Redactor{make(map[[piece]byte]struct{}, len(assertion))}
-	for p := range pieces(assertion) {
-		r.pieces[p] = struct{}{}
+	if assertion == "" {
+		return Redactor{}
+	}
+	assertion = strings.ToLower(assertion)
+	r := Redactor{new([1 << 8]uint64), func(piece string) bool { return strings.Contains(assertion, piece) }}
+	for i := 0; i+gram <= len(assertion); i += stride {
+		at, bit := hash(assertion[i:])
+		r.grams[at] |= bit
 	}
 	return r
 }
 
-// pieces yields those of s, in lower case.
-func pieces(s string) iter.Seq[[piece]byte] {
-	return func(yield func([piece]byte) bool) {
-		for low := []byte(strings.ToLower(s)); len(low) >= piece && yield([piece]byte(low)); low = low[1:] {
-		}
-	}
+// hash tells where the bit is of the gram that s begins with.
+func hash(s string) (at uint8, bit uint64) {
+	h := (uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24) * 0x9E3779B1
+	return uint8(h >> 24), 1 << (h >> 18 & 63)
 }
 
 // Text makes what the other side wrote fit to print: one line, at most about n bytes, no control characters, nothing secret.
@@ -55,29 +61,35 @@ func (r Redactor) Text(s string, n int) string {
 func (r Redactor) Clean(s string) string {
 	var b strings.Builder
 	for s != "" {
-		end := strings.IndexFunc(s, func(c rune) bool { return !tokenRune(c) })
-		if end < 0 {
-			end = len(s)
-		}
-		if word := s[:end]; r.holdsPiece(word) || looksLikeJWT(word) {
+		rest := strings.TrimLeftFunc(s, tokenRune)
+		if word := s[:len(s)-len(rest)]; r.holdsPiece(word) || looksLikeJWT(word) {
 			b.WriteString(Mark)
 		} else {
 			b.WriteString(word)
 		}
-		s = s[end:]
-		rest := strings.IndexFunc(s, tokenRune)
-		if rest < 0 {
-			rest = len(s)
-		}
-		b.WriteString(s[:rest])
-		s = s[rest:]
+		s = strings.TrimLeftFunc(rest, func(c rune) bool { return !tokenRune(c) })
+		b.WriteString(rest[:len(rest)-len(s)])
 	}
 	return b.String()
 }
 
 func (r Redactor) holdsPiece(word string) bool {
-	for p := range pieces(word) {
-		if _, found := r.pieces[p]; found {
+	if r.grams == nil {
+		return false
+	}
+	word = strings.ToLower(word)
+	for i := 0; i+gram <= len(word); i++ {
+		if at, bit := hash(word[i:]); r.grams[at]&bit != 0 && r.holdsPieceOf(word[max(0, i+gram-piece):min(len(word), i+piece)]) {
+			return true
+		}
+	}
+	return false
+}
+
+// holdsPieceOf tells whether the assertion holds one of the pieces of s.
+func (r Redactor) holdsPieceOf(s string) bool {
+	for ; len(s) >= piece; s = s[1:] {
+		if r.holds(s[:piece]) {
 			return true
 		}
 	}

@@ -46,8 +46,20 @@ func TestWordsWithAPieceOfTheAssertionAreHidden(t *testing.T) {
 		assert.Equal(t, want, r.Clean(text), text)
 		assert.Equal(t, want, r.Clean(want), "what is clean stays")
 	}
+	for i := range len(assertion) - 7 {
+		found := assertion[i : i+8]
+		assert.Equal(t, "[redacted]", r.Clean(found), "at %d", i)
+		assert.Equal(t, "x [redacted] y", r.Clean("x zz"+found+"zz y"), "at %d, in a word", i)
+	}
 	assert.Equal(t, signature, redact.New("").Clean(signature), "of another assertion")
 	assert.Equal(t, "short", redact.New("short").Clean("short"), "fewer than eight characters give nothing away")
+}
+
+func TestPieceMayHoldEveryCharacterOfAToken(t *testing.T) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~+/=%" {
+		word := "QWx" + string(c) + "Gz3n"
+		assert.Equal(t, redact.Mark, redact.New(word).Clean(word), word)
+	}
 }
 
 // Whoever throws a token back that is not the assertion, throws back a secret, too.
@@ -63,6 +75,7 @@ func TestWordsThatLookLikeAJWTAreHidden(t *testing.T) {
 		"the end: c" + assertion[20:]:             "the end: [redacted]",
 		"t%3D" + assertion:                        "[redacted]",
 		"too short to be one, " + header[:19]:     "too short to be one, " + header[:19],
+		"just long enough, " + header[:20]:        "just long enough, [redacted]",
 	} {
 		assert.Equal(t, want, r.Clean(text), text)
 		assert.Equal(t, want, r.Clean(want), "what is clean stays")
@@ -102,6 +115,7 @@ func TestTextIsOneLineThatIsClipped(t *testing.T) {
 		{"日本語", 4, "日…"},
 		{"ä", 1, "…"},
 		{"ä", 0, "…"},
+		{"\x80\x80", 1, "…"},
 		{"", 0, ""},
 		{"you sent " + signature, 9 + 8, "you sent [redacted]…"},
 		{"you sent " + signature, 9 + 7, "you sent " + signature[:7] + "…"},

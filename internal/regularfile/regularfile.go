@@ -17,11 +17,7 @@ func Read(path string) ([]byte, error) {
 	// Looked at before it is opened, for opening a device may act on it and
 	// opening a socket tells nothing; and again after, for the path may
 	// lead elsewhere by then.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := regular(info); err != nil {
+	if err := regular(os.Stat(path)); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, openFlags, 0)
@@ -29,10 +25,7 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	if info, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if err := regular(info); err != nil {
+	if err := regular(f.Stat()); err != nil {
 		return nil, err
 	}
 	content, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
@@ -45,7 +38,11 @@ func Read(path string) ([]byte, error) {
 	return content, nil
 }
 
-func regular(info fs.FileInfo) error {
+// regular returns why what was looked at is not a regular file, or could not be looked at.
+func regular(info fs.FileInfo, err error) error {
+	if err != nil {
+		return err
+	}
 	kind := "of another kind"
 	switch mode := info.Mode(); {
 	case mode.IsRegular():

@@ -39,7 +39,7 @@ func TestReadFollowsLinks(t *testing.T) {
 	require.Equal(t, "content", string(got))
 }
 
-func TestWhatIsNoRegularFile(t *testing.T) {
+func TestWhatIsNoRegularFileIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	_, err := regularfile.Read(dir)
 	require.EqualError(t, err, "is a directory: give the path of a regular file")

@@ -57,32 +57,39 @@ func (w *worker) call() {
 		w.status()
 		return
 	}
-	resource := resources[rand.N(len(resources))]
-	options := policy.TokenRequestOptions{Scopes: []string{resource + "/.default"}}
-	isCalm := rand.N(4) == 0
-	if isCalm {
-		resource, options.TenantID, options.Scopes = resources[0], calm, []string{resources[0] + "/.default"}
-	} else {
-		options.EnableCAE = rand.N(2) == 0
-		if rand.N(20) == 0 {
-			options.Claims = fmt.Sprintf(challenge, rand.N(3)) // three, so that some are shared
-		}
-	}
+	options := request()
 	token, err := w.credential.GetToken(ctx, options)
 	if err != nil {
-		w.check(err.Error())
-		if ctx.Err() == nil && errors.Is(err, context.Canceled) {
-			w.t.Errorf("somebody else's cancellation: %v", err)
-		}
-		if isCalm {
-			w.t.Errorf("no token while a valid one was in memory: %v", err)
-		}
+		w.failed(ctx, options, err)
 		return
 	}
 	w.tokens++
-	w.valid(token, resource)
-	if !isCalm && rand.N(50) == 0 {
+	w.valid(token, options.Scopes[0])
+	if options.TenantID != calm && rand.N(50) == 0 {
 		w.credential.Invalidate(token.Token)
+	}
+}
+
+// request is one in four times the calm tenant's, else for any resource, with CAE or without, and now and then challenged.
+func request() policy.TokenRequestOptions {
+	if rand.N(4) == 0 {
+		return policy.TokenRequestOptions{TenantID: calm, Scopes: []string{resources[0] + "/.default"}}
+	}
+	options := policy.TokenRequestOptions{Scopes: []string{resources[rand.N(len(resources))] + "/.default"}, EnableCAE: rand.N(2) == 0}
+	if rand.N(20) == 0 {
+		options.Claims = fmt.Sprintf(challenge, rand.N(3)) // three, so that some are shared
+	}
+	return options
+}
+
+// failed checks that a call failed for a reason of its own, and had one to.
+func (w *worker) failed(ctx context.Context, options policy.TokenRequestOptions, err error) {
+	w.check(err.Error())
+	if ctx.Err() == nil && errors.Is(err, context.Canceled) {
+		w.t.Errorf("somebody else's cancellation: %v", err)
+	}
+	if options.TenantID == calm {
+		w.t.Errorf("no token while a valid one was in memory: %v", err)
 	}
 }
 
@@ -94,8 +101,8 @@ func (w *worker) status() {
 	w.check(string(text))
 }
 
-// valid checks that a token was valid when it was returned, by the cache's word and its own, and is for the resource.
-func (w *worker) valid(token azcore.AccessToken, resource string) {
+// valid checks that a token was valid when it was returned, by the cache's word and its own, and is for the scope's resource.
+func (w *worker) valid(token azcore.AccessToken, scope string) {
 	now := time.Now().Add(-time.Second) // it may have been a while since it was returned
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(token.Token, &claims); err != nil {
@@ -105,8 +112,8 @@ func (w *worker) valid(token azcore.AccessToken, resource string) {
 	if now.After(token.ExpiresOn) || now.After(claims.ExpiresAt.Add(time.Second)) {
 		w.t.Errorf("token expired at %v and %v, returned at %v", token.ExpiresOn, claims.ExpiresAt, now)
 	}
-	if claims.Audience[0] != resource {
-		w.t.Errorf("token for %v, not %s", claims.Audience, resource)
+	if claims.Audience[0]+"/.default" != scope {
+		w.t.Errorf("token for %v, not %s", claims.Audience, scope)
 	}
 }
 

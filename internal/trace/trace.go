@@ -37,23 +37,21 @@ func Start(ctx context.Context, tracer tracing.Tracer, name, tenant, scopes stri
 // StartPipeline is Start for a span whose HTTP requests azcore's pipeline traces as its children. Only runtime.StartSpan tells
 // the pipeline of a tracer, but it does not hand out the span; this does.
 func StartPipeline(ctx context.Context, tracer tracing.Tracer, name, tenant, scopes string) (context.Context, tracing.Span) {
-	var started *tracing.Span
-	capturing := tracing.NewTracer(func(ctx context.Context, name string, options *tracing.SpanOptions) (context.Context, tracing.Span) {
-		if started != nil {
-			return tracer.Start(ctx, name, options)
-		}
-		ctx, span := Start(ctx, tracer, name, tenant, scopes)
-		started = &span
-		return ctx, span
-	}, nil)
 	if !tracer.Enabled() {
 		return ctx, tracing.Span{}
 	}
+	var span tracing.Span // remains none if ctx has an azcore span, which then stands for it
+	ours := true
+	capturing := tracing.NewTracer(func(ctx context.Context, name string, options *tracing.SpanOptions) (context.Context, tracing.Span) {
+		if !ours {
+			return tracer.Start(ctx, name, options)
+		}
+		ctx, span = Start(ctx, tracer, name, tenant, scopes)
+		return ctx, span
+	}, nil)
 	ctx, _ = runtime.StartSpan(ctx, name, capturing, nil)
-	if started == nil { // the caller's own azcore span stands for it
-		return ctx, tracing.Span{}
-	}
-	return ctx, *started
+	ours = false // from here on they are of HTTP requests
+	return ctx, span
 }
 
 // End ends a span with what came of the request.
