@@ -36,9 +36,9 @@
 // While a valid token is in memory GetToken returns it at once, whatever the token endpoint is doing: a token past its
 // refresh time is renewed in the background. That time is what Entra ID says, else half of the token's life, and up to a quarter of it
 // earlier at random, so that the pods of one rollout do not all come at once. In its last five seconds a token waits for its successor. Without a token,
-// callers wait for the one exchange in flight, each no longer than its own context; the exchange belongs to none of them, and
-// ends after 30 s, or 15 s after [Options.PropagationTimeout] where that is longer. [Credential.Prefetch] starts exchanges before
-// anybody waits.
+// callers wait for the one exchange in flight, each no longer than its own context; the exchange belongs to none of them. What
+// hangs is given up after 30 s; an exchange that is retried may take [Options.PropagationTimeout] and 15 s more where that is longer.
+// [Credential.Prefetch] starts exchanges before anybody waits.
 //
 // There is a token for each tenant, each list of scopes as it was asked for, and for [policy.TokenRequestOptions.EnableCAE], which
 // Azure SDK clients set.

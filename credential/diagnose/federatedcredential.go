@@ -46,7 +46,7 @@ func checkExchange(ctx context.Context, w *walk, l *Link) {
 		w.refused(l, refusal, err)
 		return
 	}
-	if w.raw == "" {
+	if w.link(TokenFile).Mark == Failure { // whatever came with the failure
 		l.skip("there is no federated token to present")
 		return
 	}

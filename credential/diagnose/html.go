@@ -27,5 +27,6 @@ func (r Report) WriteHTML(to io.Writer) error { return page.Execute(to, view{r})
 // view is what the page shows.
 type view struct{ Report }
 
+// Headline and Mark are for the template, which sees what is exported.
 func (v view) Headline() string { return v.headline() }
 func (v view) Mark() Mark       { return verdictMark[v.Verdict] }

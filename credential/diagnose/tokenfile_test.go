@@ -90,6 +90,7 @@ func TestAssertionStandsInForTheFile(t *testing.T) {
 		want   string // problem
 	}{
 		"fails":  {func(context.Context) (string, error) { return "", errors.New("no metadata service") }, "Options.Assertion: no metadata service"},
+		"both":   {func(context.Context) (string, error) { return "a.b.c", errors.New("is of yesterday") }, "Options.Assertion: is of yesterday"},
 		"empty":  {func(context.Context) (string, error) { return " \n", nil }, "Options.Assertion: it returned an empty token"},
 		"panics": {func(context.Context) (string, error) { panic("oops") }, "Options.Assertion: it panicked: oops"},
 		"hangs":  {func(context.Context) (string, error) { select {} }, "Options.Assertion: it did not return: context canceled"},
