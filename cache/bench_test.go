@@ -14,7 +14,7 @@ import (
 	"github.com/entrafed/entrafed/cache"
 )
 
-// benchKey has the shape of package credential's.
+// benchKey has the same shape as package credential's key.
 type benchKey struct {
 	tenant, scopes string
 	cae            bool
@@ -33,7 +33,8 @@ var (
 	sinkAny  any
 )
 
-// BenchmarkFloor is what a hit cannot go below: one load by a three-field key and one reading of the clock.
+// BenchmarkFloor measures the least that a hit can cost: one map load with a three-field key and
+// one clock reading.
 func BenchmarkFloor(b *testing.B) {
 	var m sync.Map
 	key := keyNumber(0)
@@ -61,7 +62,7 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// BenchmarkHitParallel scales with -cpu 1,2,4,… if hits share nothing that they write.
+// BenchmarkHitParallel scales with -cpu 1,2,4,… if hits write nothing that they share.
 func BenchmarkHitParallel(b *testing.B) {
 	c := filled(b, 100)
 	b.ReportAllocs()
@@ -77,7 +78,7 @@ func BenchmarkHitParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkInsert tells the cost of a key when the cache is full and each one evicts another.
+// BenchmarkInsert measures the cost of adding a key to a full cache, where each one evicts another.
 func BenchmarkInsert(b *testing.B) {
 	for _, held := range []int{1000, 100_000} {
 		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
@@ -103,7 +104,7 @@ func filled(tb testing.TB, keys int) *cache.Cache[benchKey] {
 	return c
 }
 
-// TestHitAllocatesNothing asserts what can be asserted of the benchmarks on any machine.
+// TestHitAllocatesNothing asserts the one benchmark result that is the same on every machine.
 func TestHitAllocatesNothing(t *testing.T) {
 	c, ctx, key := filled(t, 1000), context.Background(), keyNumber(500)
 	if allocs := testing.AllocsPerRun(1000, func() { _, _ = c.Get(ctx, key) }); allocs != 0 {

@@ -1,9 +1,10 @@
 package cache
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -16,66 +17,79 @@ const (
 	// DefaultTimeout bounds one fetch when [Options.Timeout] is zero.
 	DefaultTimeout = 30 * time.Second
 
-	// finalWindow before its expiry a token may expire on its way to the resource, so a new one is worth a wait.
-	finalWindow = 5 * time.Second
+	// sharedAnswer is how long the answer to a challenge is reused for the same challenge. Clients
+	// that share a token are challenged at about the same time, but not at the same instant.
+	sharedAnswer = 5 * time.Second
 )
 
-// FetchFunc gets a new token for key. claims is empty but for [Cache.Renew].
+// FetchFunc gets a new token for key. claims is empty except in a fetch for [Cache.Renew].
 //
-// ctx descends from [context.Background] and ends when the fetch's time is up. The function is called from goroutines
-// of the cache's own, for different keys concurrently; for one key at most once at a time, but for challenges and for
-// fetches that were abandoned or whose token was invalidated meanwhile. ExpiresOn of the token must be in the future,
-// or the fetch counts as failed; RefreshOn may be zero.
+// ctx descends from [context.Background], ends at the fetch's timeout, and carries the fetch's
+// [Flight]. The cache calls the function on its own goroutines. Calls for different keys and for
+// challenges run concurrently. For one key without claims, the cache calls it again only after the
+// previous fetch has landed or no longer counts. The token's ExpiresOn must be in the future, or
+// the fetch counts as failed. RefreshOn may be zero.
+//
+// The function may get another token from the same cache, one at a time, and pass it ctx. It then
+// waits on behalf of its own callers: see [Flight.Pause].
 type FetchFunc[K comparable] func(ctx context.Context, key K, claims string) (azcore.AccessToken, error)
 
-// Options of a [Cache]. The zero value is ready to use.
+// Grouped is implemented by keys that belong to a group, such as all keys of one identity. Group
+// returns a comparable value. See [Cache.Forget] and [Cache.StatusOf].
+type Grouped interface{ Group() any }
+
+// Options configures a [Cache]. The zero value is ready to use.
 type Options struct {
-	// MaxTokens bounds the tokens held. When there are more, expired ones go first, then the least recently used; never one
-	// with a fetch in flight. Recency is counted in fetches. As many keys without a token are held for the memory of
-	// their failures. Zero means [DefaultMaxTokens].
+	// MaxTokens bounds the number of tokens. Expired tokens are dropped as fetches land. Above the
+	// bound, the least recently used tokens are evicted, but never one with a fetch in flight. The
+	// order is approximate if many tokens are in use. The cache also remembers the failures of up
+	// to MaxTokens keys without a token. Zero means [DefaultMaxTokens].
 	MaxTokens int
 
 	// Timeout bounds one fetch. Zero means [DefaultTimeout].
 	Timeout time.Duration
 
-	// Backoff tells how long after err, the failures-th failure in a row (from 1), the key is left alone.
-	// Nil means [Backoff].
+	// Backoff returns how long to leave the key alone after err. failures counts consecutive
+	// failures, including this one. Nil means [Backoff].
 	Backoff func(err error, failures int) time.Duration
 
-	// RetryAfter tells for how long the other side asked to be left alone in err; zero if it did not. The cache makes that
-	// longer by a random part of up to a fifth, and an hour at most. It goes before Backoff and, unlike it, holds challenges
-	// back too. Nil means never.
+	// RetryAfter returns the pause that the server requested in err, or zero. The cache lengthens
+	// the pause by a random part of up to a fifth and caps it at an hour. It takes precedence over
+	// Backoff and, unlike Backoff, also delays challenges. Nil means that no pause is requested.
 	RetryAfter func(err error) time.Duration
+
+	// OnWait is called with the caller's context and the key when a caller starts to wait for a
+	// fetch. result blocks until the wait is over. It returns the [Flight.ID] of the last fetch
+	// that the caller waited for, and the caller's error; call it once. Cache hits do not wait.
+	// OnWait runs on its own goroutine, so no caller waits for it, and the cache recovers its
+	// panics. Nil means that waits are not reported.
+	OnWait func(ctx context.Context, key any, result func() (flight string, err error))
 }
 
-// Cache holds one token per key. Make one with [New].
+// Cache holds one token per key. Create one with [New].
 type Cache[K comparable] struct {
 	fetch   FetchFunc[K]
 	options Options
-	origin  time.Time // of the monotonic clock that back-off is measured on
+	origin  time.Time // monotonic readings in entries count from here
 
-	entries  sync.Map     // K to *entry[K]; written under mu
-	landings atomic.Int64 // of flights: the clock that recency is told by; it ticks twice for each, hits are in between
+	entries sync.Map // K to *entry[K]; written under mu
 
-	onWait func(ctx context.Context, key K) func(flight string, err error)
-
-	mu               sync.Mutex // guards what follows and every entry's plain fields; never held over a fetch
-	held             int        // tokens
-	tokens, failures evictionQueue[K]
+	// mu guards the fields below and every entry's plain fields. It is never held while user code
+	// runs.
+	mu          sync.Mutex
+	invalidated map[string]bool // kept while a shared answer could still hold them
+	store[K]
 }
 
-// New returns an empty cache that gets its tokens from fetch, which must not be nil. Nil options are fine.
+// New returns an empty cache that gets its tokens from fetch, which must not be nil. options may be
+// nil.
 func New[K comparable](fetch FetchFunc[K], options *Options) *Cache[K] {
 	c := &Cache[K]{fetch: fetch, origin: time.Now()}
-	if options != nil {
-		c.options = *options
-	}
-	if c.options.MaxTokens <= 0 {
-		c.options.MaxTokens = DefaultMaxTokens
-	}
-	if c.options.Timeout <= 0 {
-		c.options.Timeout = DefaultTimeout
-	}
+	c.invalidated = make(map[string]bool)
+	c.byToken, c.byGroup = make(map[string][]*entry[K]), make(map[any][]*entry[K])
+	c.options = *cmp.Or(options, &Options{})
+	c.options.MaxTokens = cmp.Or(max(c.options.MaxTokens, 0), DefaultMaxTokens)
+	c.options.Timeout = cmp.Or(max(c.options.Timeout, 0), DefaultTimeout)
 	if c.options.Backoff == nil {
 		c.options.Backoff = func(_ error, failures int) time.Duration { return Backoff(failures) }
 	}
@@ -85,113 +99,197 @@ func New[K comparable](fetch FetchFunc[K], options *Options) *Cache[K] {
 	return c
 }
 
-// Get returns the token for key: the cached one while it is valid, else that of the one fetch in flight, waiting for it no
-// longer than ctx lasts. The token's RefreshOn is when the cache itself will refresh it.
+// Get returns the token for key: the cached one while it is valid, otherwise the next one that the
+// key gets. It waits no longer than ctx allows. The token's RefreshOn says when to ask again: when
+// the cache will refresh the token or, if a refresh is overdue, when it will next try.
 //
-// Errors are those of the fetch, possibly remembered from an earlier one, or that of ctx; the latter tells what the fetch
-// was doing and how it last failed. [errors.Is] and [errors.As] reach all of them.
+// The error is the fetch's, possibly remembered from an earlier one, or ctx's. The latter says what
+// the fetch was doing and how it last failed. [errors.Is] and [errors.As] find all of them.
 func (c *Cache[K]) Get(ctx context.Context, key K) (azcore.AccessToken, error) {
 	if e := c.load(key); e != nil {
 		if t := e.token.Load(); t != nil {
-			c.touch(e)
-			now := time.Now()
-			if now.UnixNano() < t.freshUntil {
+			e.touch()
+			now := c.now()
+			if t.fresh(now) {
 				return t.AccessToken, nil
 			}
-			if now.Before(t.worthWaiting) {
+			if t.usable(now) {
 				c.refresh(ctx, e, t, now)
-				return t.AccessToken, nil
+				return e.handOut(t, now), nil
 			}
 		}
 	}
 	return c.await(ctx, key)
 }
 
-// await is Get without a token that is good for more than its last seconds.
-func (c *Cache[K]) await(ctx context.Context, key K) (azcore.AccessToken, error) {
+// Cached returns the token for key, if there is one that Get would return without waiting. It never
+// starts a fetch, not even one that is due, and never waits.
+func (c *Cache[K]) Cached(key K) (_ azcore.AccessToken, ok bool) {
+	e := c.load(key)
+	if e == nil {
+		return azcore.AccessToken{}, false
+	}
+	t, now := e.token.Load(), c.now()
+	if t == nil || !t.usable(now) {
+		return azcore.AccessToken{}, false
+	}
+	e.touch()
+	return e.handOut(t, now), true
+}
+
+// await handles a Get that has no token, or one in its final seconds. It waits for the key, not for
+// a fetch: any change to the key's state wakes it to look again.
+func (c *Cache[K]) await(ctx context.Context, key K) (_ azcore.AccessToken, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, w := c.entry(key), c.wait(ctx)
+	defer func() { w.end(err) }()
+	before, failures := e.token.Load(), e.failures
 	for {
-		f, err := c.join(ctx, key)
-		if err == nil {
-			err = c.wait(ctx, key, f)
+		now, t := c.now(), e.token.Load()
+		switch {
+		case t != nil && (t.usable(now) || t != before && t.valid(now) && !t.refused.Load()):
+			return e.handOut(t, now), nil
+		case e.failures != failures && e.failure.err != nil: // nil if the failure was forgotten meanwhile
+			return e.lastResort(now, e.failure.err)
+		case ctx.Err() != nil:
+			return azcore.AccessToken{}, e.gaveUp(ctx, e.flight)
+		case e.flight == nil:
+			if err := e.failure.standing(now); err != nil {
+				return e.lastResort(now, err)
+			}
+			if e = cmp.Or(c.load(key), e); e.flight == nil { // e may have been evicted since
+				c.launch(e, &Flight{}, w)
+			}
+			before, failures = e.token.Load(), e.failures
 		}
-		if err == nil && !f.superseded {
-			return f.token, nil
-		}
-		if err == nil || f != nil && f.challenge && ctx.Err() == nil {
-			continue // overtaken, so that there is a newer answer or soon will be; or a challenge's failure, which is not this key's
-		}
-		if t := c.lastResort(ctx, key); t != nil {
-			return t.AccessToken, nil
-		}
-		return azcore.AccessToken{}, err
+		w.join(e.flight)
+		c.sleep(ctx, w, key, e.change())
 	}
 }
 
-// Prefetch starts a fetch for key, and waits for nothing. It does nothing if the key has a valid token, a fetch in flight or
-// a failure that is not yet history.
+// Prefetch starts a fetch for key and returns at once. It does nothing if the key has a fresh
+// token, a fetch in flight, or a failure whose pause is not over.
 func (c *Cache[K]) Prefetch(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, now := c.load(key), time.Now()
-	if e == nil {
-		e = c.insert(key)
-	} else if t := e.token.Load(); e.inFlight > 0 || t != nil && now.Before(t.worthWaiting) || e.failure.standing(c.elapsed(now)) != nil {
-		return
+	e, now := c.entry(key), c.now()
+	if t := e.token.Load(); e.flight == nil && e.failure.standing(now) == nil && (t == nil || !t.fresh(now)) {
+		c.launch(e, &Flight{background: true}, nil)
 	}
-	c.launchRefresh(e, true)
 }
 
-// join returns the flight to wait for: the one under way, a new one, or one that has landed since the caller looked.
-// While the key is left alone after a failure, it returns that failure instead.
-func (c *Cache[K]) join(ctx context.Context, key K) (*flight, error) {
+// Renew gets a new token for key with the given claims and caches it, whatever the cache holds.
+// Callers with the same claims share one fetch, and its answer for another 5 s. A pause that the
+// server requested delays it ([Options.RetryAfter]); back-off does not. Errors are as for
+// [Cache.Get].
+func (c *Cache[K]) Renew(ctx context.Context, key K, claims string) (_ azcore.AccessToken, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now()
-	e := c.load(key)
-	if e != nil {
-		if t := e.token.Load(); t != nil && now.Before(t.worthWaiting) {
-			return landed(t.AccessToken), nil
+	e, now := c.entry(key), c.now()
+	f, w := e.answer(claims, now), c.wait(ctx)
+	if f == nil || f.token != nil && c.invalidated[f.token.Token] {
+		if ctx.Err() != nil {
+			return azcore.AccessToken{}, e.gaveUp(ctx, nil)
 		}
-		if e.flight != nil {
-			return e.flight, nil
+		if err := e.requested.standing(now); err != nil {
+			return azcore.AccessToken{}, err
 		}
-		if f := e.renewal(); f != nil {
-			return f, nil // a challenge's token is the key's next
-		}
+		f = &Flight{challenge: true, claims: claims}
+		c.launch(e, f, w)
 	}
-	if ctx.Err() != nil {
-		return nil, newWaitError(ctx, "not started", e.lastFailure())
+	w.join(f)
+	defer func() { w.end(err) }()
+	if !f.landed {
+		c.sleep(ctx, w, key, f.done)
 	}
-	if e == nil {
-		e = c.insert(key)
-	} else if err := e.failure.standing(c.elapsed(now)); err != nil {
-		return nil, err
+	switch {
+	case !f.landed:
+		return azcore.AccessToken{}, e.gaveUp(ctx, f)
+	case f.err != nil:
+		return azcore.AccessToken{}, f.err
 	}
-	c.launchRefresh(e, false)
-	return e.flight, nil
+	return e.handOut(f.token, c.now()), nil
 }
 
-// refresh starts a background fetch in the place of t, which is stale, if one is due. An ended context starts none.
-func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], t *token, now time.Time) {
-	due := func() bool { return c.elapsed(now) >= e.quietUntil.Load() }
-	if !due() || ctx.Err() != nil || !c.mu.TryLock() {
-		return // if the lock is busy: a caller with a valid token waits for nothing, and the next one tries again
-	}
+// Invalidate drops token wherever it is cached. A newer token for the same key stays. No fetch in
+// flight can bring token back.
+func (c *Cache[K]) Invalidate(token string) {
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.token.Load() == t && due() { // nothing came between: no fetch, newer token, invalidation or eviction
-		c.launchRefresh(e, true)
+	for len(c.byToken[token]) > 0 {
+		e := c.byToken[token][0]
+		e.drop()
+		c.settle(e)
+	}
+	c.bound(&c.failures, nil)
+	c.invalidated[token] = true // a challenge, even one in flight, may also return it
+	time.AfterFunc(c.options.Timeout+grace+sharedAnswer, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.invalidated, token)
+	})
+}
+
+// Refused records that a resource refused token. Wherever it is the cached token, callers wait for
+// a new one, as in a token's final seconds, and get the refused one only if that fails. Because a
+// resource may refuse every token, a refusal of the replacement counts only after a pause. The
+// pause grows as [Backoff] does, and starts over once a minute has passed after it without a
+// refusal.
+func (c *Cache[K]) Refused(token string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.byToken[token] {
+		e.refuse(c.now())
 	}
 }
 
-// lastResort returns a token in its last seconds, for a caller that is still there.
-func (c *Cache[K]) lastResort(ctx context.Context, key K) *token {
-	if e := c.load(key); e != nil && ctx.Err() == nil {
-		if t := e.token.Load(); t != nil && time.Now().Before(t.ExpiresOn) {
-			return t
-		}
+// Challenged records that a resource answered a request, sent at sent, with a claims challenge. The
+// token stays, because the client is expected to answer with [Cache.Renew]. If a request sent after
+// that is challenged with the same token, and no challenge is being answered, the client cannot
+// answer. The token then counts as refused.
+func (c *Cache[K]) Challenged(token string, sent time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.byToken[token] {
+		e.challenge(int64(sent.Sub(c.origin)), c.now())
+	}
+}
+
+// Forget drops everything about a group of keys: tokens, failures, and the results of fetches in
+// flight.
+func (c *Cache[K]) Forget(group any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range slices.Clone(c.byGroup[group]) {
+		e.clear()
+		c.settle(e)
+	}
+}
+
+// load returns the entry for key, or nil.
+func (c *Cache[K]) load(key K) *entry[K] {
+	if e, ok := c.entries.Load(key); ok {
+		return e.(*entry[K])
 	}
 	return nil
 }
 
-// elapsed is the reading of the monotonic clock that back-off is measured on.
-func (c *Cache[K]) elapsed(now time.Time) int64 { return int64(now.Sub(c.origin)) }
+// entry returns the entry for key, or a new one that launch will add to the cache.
+func (c *Cache[K]) entry(key K) *entry[K] {
+	return cmp.Or(c.load(key), &entry[K]{key: key})
+}
+
+// refresh starts a background fetch to replace t, which is stale, if one is due. It does nothing if
+// ctx has ended.
+func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], t *token, now instant) {
+	if !e.quiet.Load().over(now) || ctx.Err() != nil || !c.mu.TryLock() {
+		// A busy lock is no reason to wait: this caller has a valid token, and the next one tries
+		// again.
+		return
+	}
+	defer c.mu.Unlock()
+	if e.token.Load() == t && e.kept && e.quiet.Load().over(now) { // nothing has changed meanwhile
+		c.launch(e, &Flight{background: true}, nil)
+	}
+}

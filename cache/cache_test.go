@@ -21,7 +21,7 @@ func TestFreshTokenIsServedFromMemory(t *testing.T) {
 		c := cache.New(o.fetch, nil)
 		first := get(t, c, "a")
 		time.Sleep(20 * time.Minute)
-		require.Equal(t, first, get(t, c, "a"))
+		require.Equal(t, first.Token, get(t, c, "a").Token)
 		synctest.Wait()
 		require.Equal(t, 1, o.count())
 	})
@@ -47,7 +47,8 @@ func TestStaleTokenIsServedWhileOneBackgroundFetchRuns(t *testing.T) {
 	})
 }
 
-// overtaken is a context that lets something happen between a hit's look at the cache and what it does about it.
+// overtaken is a context whose Err calls by: after a hit has read the cache, but before it acts on
+// the result.
 type overtaken struct {
 	context.Context
 	by func()
@@ -75,7 +76,7 @@ func TestStaleHitThatIsOvertakenStartsNoFetch(t *testing.T) {
 				o.set(time.Second, nil)
 				got, err := c.Get(overtaken{t.Context(), func() { row.by(t, c) }}, "a")
 				require.NoError(t, err)
-				require.Equal(t, first, got)
+				require.Equal(t, first.Token, got.Token)
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				require.Equal(t, row.fetches, o.count())
@@ -136,12 +137,12 @@ func TestTokenInItsLastSecondsIsServedOnlyIfTheFetchFails(t *testing.T) {
 		start := time.Now()
 		require.Equal(t, "a-1", get(t, c, "a").Token)
 		require.Equal(t, time.Second, time.Since(start))
-		require.Equal(t, "a-1", get(t, c, "a").Token, "while the failure is remembered, too")
+		require.Equal(t, "a-1", get(t, c, "a").Token, "also while the failure is remembered")
 		require.Equal(t, time.Second, time.Since(start))
 	})
 }
 
-func TestTokenInItsLastSecondsIsNotForACallerThatGaveUp(t *testing.T) {
+func TestTokenInItsLastSecondsIsNotReturnedToACallerThatGaveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
 		c := cache.New(o.fetch, nil)
@@ -156,13 +157,13 @@ func TestTokenInItsLastSecondsIsNotForACallerThatGaveUp(t *testing.T) {
 	})
 }
 
-func TestRefreshIsDueAsAskedElseHalfway(t *testing.T) {
+func TestRefreshIsDueAtRefreshOnElseHalfway(t *testing.T) {
 	for _, row := range []struct {
 		name                string
 		lifetime, refreshIn time.Duration
-		want                time.Duration // the latest; jitter takes up to a quarter off
+		want                time.Duration // the latest; jitter makes it up to a quarter earlier
 	}{
-		{"as asked", 24 * time.Hour, 12 * time.Hour, 12 * time.Hour},
+		{"as returned", 24 * time.Hour, 12 * time.Hour, 12 * time.Hour},
 		{"one second", time.Hour, time.Second, time.Second},
 		{"a nanosecond before expiry", time.Hour, time.Hour - 1, time.Hour - 1},
 		{"none: halfway", time.Hour, 0, 30 * time.Minute},
@@ -225,7 +226,7 @@ func TestThousandCallersOfAColdKeyMakeOneFetch(t *testing.T) {
 	})
 }
 
-func TestColdKeysAreFetchedSideBySide(t *testing.T) {
+func TestColdKeysAreFetchedConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{delay: 50 * time.Millisecond}
 		c := cache.New(o.fetch, nil)
@@ -294,7 +295,7 @@ func TestErrorsOfTheFetchAreReached(t *testing.T) {
 		c := cache.New(func(context.Context, string, string) (azcore.AccessToken, error) {
 			return azcore.AccessToken{}, fmt.Errorf("outer: %w", inner)
 		}, nil)
-		for range 2 { // the second is the remembered one
+		for range 2 { // the second error is the remembered one
 			_, err := c.Get(t.Context(), "a")
 			var got *timeoutError
 			require.ErrorAs(t, err, &got)
@@ -307,7 +308,7 @@ type timeoutError struct{}
 
 func (*timeoutError) Error() string { return "timed out" }
 
-func TestTokensAreBelievedToLiveTenYearsAtMost(t *testing.T) {
+func TestLifetimeIsCappedAtTenYears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fetches, start := 0, time.Now()
 		c := cache.New(func(context.Context, string, string) (azcore.AccessToken, error) {

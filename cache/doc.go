@@ -1,57 +1,76 @@
-// Package cache keeps access tokens fresh: one fetch per key at a time, refreshed in the background before expiry, with a
-// memory of failures. It knows no HTTP and no Entra ID: a function that is given to [New] fetches.
+// Package cache keeps access tokens fresh. It runs one fetch per key at a time, refreshes in the
+// background before expiry, and remembers failures. It knows nothing of HTTP or Entra ID: the
+// function passed to [New] does the fetching.
 //
 //	type key struct{ tenant, scope string }
-//	tokens := cache.New(func(ctx context.Context, k key, claims string) (azcore.AccessToken, error) {
+//	fetch := func(ctx context.Context, k key, claims string) (azcore.AccessToken, error) {
 //		return fetchSomehow(ctx, k.tenant, k.scope, claims)
-//	}, nil)
+//	}
+//	tokens := cache.New(fetch, nil)
 //	token, err := tokens.Get(ctx, key{"contoso.com", "https://vault.azure.net/.default"})
 //
 // # When not to use it
 //
-// It is experimental until v1. Applications use package credential, which has such a cache in it; this package is for those who sign
-// in to something else with the same needs. It holds tokens in memory only, and what it holds cannot be listed, only described
-// ([Cache.Status]).
+// The package is experimental until v1. Applications use package credential, which is built on it.
+// Use this package to sign in to something else with the same needs. It holds tokens in memory
+// only. Tokens cannot be listed, only described ([Cache.Status]).
 //
 // # What a caller sees
 //
-// A token is in one of three states, by the wall clock:
+// A token is in one of four states:
 //
-//	fresh     before RefreshOn                       Get returns it
-//	stale     from RefreshOn to 5 s before expiry    Get returns it, and starts one background fetch
-//	expired   later, or none                         Get waits for the one fetch in flight, no longer than its own context
+//	fresh     until RefreshOn                 Get returns it
+//	stale     until 5 s before it expires     Get returns it, and one fetch runs in the background
+//	final     until it expires, or once a     Get waits for a new one, and returns this one only if
+//	          resource refused it             that fails
+//	expired   or missing                      Get waits for a new one
 //
-// In its last five seconds a token is handed out only if the fetch fails: it would expire on the way.
+// [Cache.Refused] records a refusal.
 //
-// RefreshOn is what the fetch says if that is within the token's lifetime, else halfway to its expiry; up to a quarter of that time is
-// taken off at random, so that a fleet that started together does not refresh together. The token that callers get has the very same
-// instant in it.
+// A token counts as valid only while it is unexpired on both clocks: the wall clock, because
+// machines sleep, and the monotonic clock, because clocks get set.
 //
-// A fetch belongs to no caller. It starts from [context.Background], so no caller's cancellation, deadline or values
-// reach it, and ends by its own timeout. A fetch that ignores its context is abandoned then and its result dropped.
-// A panic or [runtime.Goexit] in it becomes an error.
+// RefreshOn is what the fetch returned, if that is within the token's lifetime, or else halfway to
+// its expiry. Jitter makes it up to a quarter earlier, so that a fleet that started together does
+// not refresh together. For a stale token, Get returns a later RefreshOn: the time of the next
+// attempt, at least a second ahead.
+//
+// A caller waits for the key, not for a fetch. It returns when the key holds a token worth
+// returning, whichever fetch brought it; when a fetch that counts has failed since the wait began;
+// or when its own context ends. A fetch stops counting when its key's token is invalidated or a
+// challenge is answered.
+//
+// A fetch belongs to no caller. It starts from [context.Background], so no caller's cancellation,
+// deadline or values reach it, and it ends at its own timeout. A fetch that ignores its context is
+// then abandoned, and its result dropped. A panic or [runtime.Goexit] in a fetch becomes an error.
 //
 // # Failures
 //
-// A failure is remembered for its key until the next attempt is due ([Options.Backoff], [Options.RetryAfter]); until
-// then callers without a valid token get that failure at once. A failed background refresh changes nothing but the time
-// of the next attempt. Back-off is measured on the monotonic clock.
+// A failure is remembered for its key until the next attempt is due ([Options.Backoff],
+// [Options.RetryAfter]). Until then, callers without a valid token get that failure at once. A
+// failed background refresh only changes the time of the next attempt.
 //
-// # Renewal and invalidation
+// # Challenges, invalidation, refusals
 //
-// [Cache.Renew] answers a claims challenge: it bypasses the cache, and its token replaces the cached one.
-// [Cache.Invalidate] drops one very token; [Cache.Refused] one that a resource refused, but not with a fetch for each refusal.
-// Fetches are numbered, so that an older one can neither overwrite the answer to a newer challenge nor bring back what was
-// invalidated.
+// [Cache.Renew] answers a claims challenge: it bypasses the cache, and its token replaces the
+// cached one. Get never waits for a challenge. [Cache.Invalidate] drops one token. [Cache.Refused]
+// makes callers wait for another token, without a fetch for each refusal. An older fetch can
+// neither overwrite the answer to a newer challenge nor bring back an invalidated token.
+//
+// # Observers
+//
+// [Options.OnWait] and [Flight.OnLanding] run on goroutines that nobody waits for, after the token
+// is stored. One that blocks or panics only delays or loses its own event.
 //
 // # Errors
 //
-// An error of Get or Renew is the fetch's, as it is or with what surrounds it (a back-off, the caller's context that ended, and what
-// the fetch was doing then: [Report]). [errors.Is] and [errors.As] reach the fetch's error and the context's. A text of the fetch's own
-// stands in it as it is, so the fetch must keep secrets out of its errors.
+// An error of Get or Renew is the fetch's error, sometimes with context: a back-off, the caller's
+// ended context, or what the fetch was doing at that time ([Flight.Report]). [errors.Is] and
+// [errors.As] find the fetch's error and the context's. The fetch's text is repeated verbatim, so
+// fetches must keep secrets out of their errors.
 //
 // # Concurrency
 //
-// All methods are safe for concurrent use, [Cache.OnWait] before the first use aside. A hit takes no lock and allocates nothing. The
-// functions in [Options] and the fetch are called from the cache's goroutines, without a lock held.
+// All methods are safe for concurrent use. A hit takes no lock and allocates nothing. Only Status
+// walks all keys, and it holds no lock while it does.
 package cache

@@ -1,123 +1,213 @@
 package cache
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// token is what an entry holds and never changes.
-type token struct {
-	azcore.AccessToken           // RefreshOn is always set, and jittered
-	worthWaiting       time.Time // from here to ExpiresOn, its last seconds, a new one is worth waiting for
-	freshUntil         int64     // the earlier of RefreshOn and worthWaiting in Unix nanoseconds: all that a hit compares
-}
-
-// entry is what is known of one key. The atomics are read without a lock; everything else belongs to the cache's mutex.
+// entry is the cache's state for one key. Only this file writes its fields. The atomics are read
+// without a lock; the cache's mutex guards everything else.
 type entry[K comparable] struct {
-	key        K
-	token      atomic.Pointer[token] // nil: none
-	quietUntil atomic.Int64          // no background fetch before; monotonic
-	used       atomic.Int64          // when it landed or was hit last, by the clock of landings
+	key     K
+	token   atomic.Pointer[token] // nil if none
+	quiet   atomic.Pointer[pause] // keeps stale hits from starting a fetch
+	touched atomic.Bool           // there was a hit since the last eviction check
 
-	flight   *flight            // the refresh in flight
-	renewals map[string]*flight // by claims: challenges in flight or just answered
-	failure  failure
-	refusals refusals
+	flight     *Flight            // the plain fetch in flight that counts, or nil
+	challenges map[string]*Flight // by claims; in flight or just answered
+	flights    int                // in flight, including those that no longer count
+	launched   uint64             // number of the newest flight
+	changed    chan struct{}      // closed on the next change; nil if nobody waits
 
-	launched uint64 // number of the newest flight
-	inFlight int    // flights that have not landed, detached ones included
+	failure failure // the last one
+	// requested is the failure with the longest requested pause. It delays challenges too.
+	requested failure
+	failedBy  uint64 // number of the newest flight behind failure and requested
+	failures  uint64 // plain fetches that failed while they counted
 
-	// Flights numbered up to these are superseded, and their tokens not stored: refreshes by an answered challenge or by an
-	// invalidation, challenges by a newer one that was answered first.
-	refreshBarrier, challengeBarrier uint64
-	invalidated                      string // the last token that was
+	refusals  int   // consecutive refusals by resources
+	refusable int64 // monotonic time from which a refusal counts
 
-	queue        *evictionQueue[K] // nil while anything is in flight
-	byEnd, byUse place[K]          // in that queue
+	answered      uint64 // number of the newest challenge whose answer was stored
+	invalidated   string // the last invalidated token
+	invalidatedBy uint64 // number of the newest flight at that time
+
+	kept  bool // the entry is in the cache
+	place place[K]
 }
 
-// load returns the entry of key, or nil.
-func (c *Cache[K]) load(key K) *entry[K] {
-	if e, ok := c.entries.Load(key); ok {
-		return e.(*entry[K])
-	}
-	return nil
-}
-
-// insert makes an entry for key; the caller launches a flight for it before it unlocks.
-func (c *Cache[K]) insert(key K) *entry[K] {
-	e := &entry[K]{key: key}
-	c.entries.Store(key, e)
-	return e
-}
-
-// touch notes a hit. Between two landings only the first hit on an entry writes, so that hits on one key from many cores do
-// not fight over a cache line.
-func (c *Cache[K]) touch(e *entry[K]) {
-	if now := 2*c.landings.Load() + 1; e.used.Load() < now {
-		e.used.Store(now)
+// touch records a hit. Only the first one writes, so that hits on many cores do not contend for a
+// cache line.
+func (e *entry[K]) touch() {
+	if !e.touched.Load() {
+		e.touched.Store(true)
 	}
 }
 
-// supersedes tells whether what has happened since f took off makes its token one that must not be cached.
-func (e *entry[K]) supersedes(f *flight, t azcore.AccessToken) bool {
+// clearTouched forgets hits and reports whether there were any.
+func (e *entry[K]) clearTouched() bool { return e.touched.Swap(false) }
+
+// begin records that f is in flight.
+func (e *entry[K]) begin(f *Flight) {
+	e.kept = true
+	e.launched++
+	e.flights++
+	f.number, f.failures, f.before = e.launched, e.failure.count+1, e.failure.err
 	if f.challenge {
-		return f.number <= e.challengeBarrier || f.number <= e.refreshBarrier && t.Token == e.invalidated
+		if e.challenges == nil {
+			e.challenges = make(map[string]*Flight)
+		}
+		e.challenges[f.claims] = f
+	} else {
+		e.flight = f
 	}
-	return f.number <= e.refreshBarrier
+	e.update()
 }
 
-// maxLifetime bounds what a fetch may say of its token, so that times in nanoseconds do not overflow.
-const maxLifetime = 10 * 365 * 24 * time.Hour
-
-// store makes f's token the entry's, to be refreshed at a jittered instant that azcore is told too, and returns it as cached.
-func (c *Cache[K]) store(e *entry[K], f *flight, now time.Time) azcore.AccessToken {
-	t := f.token
-	if limit := now.Add(maxLifetime); t.ExpiresOn.After(limit) {
-		t.ExpiresOn = limit
+// land records the outcome of f. Flights are ordered. A plain fetch counts while it is the entry's
+// flight. A challenge counts unless a newer one was answered first, or its token was invalidated
+// after it started.
+func (e *entry[K]) land(f *Flight, o outcome, now instant) {
+	e.flights--
+	counts := f == e.flight
+	if counts {
+		e.flight = nil
+	} else if f.challenge {
+		counts = f.number > e.answered && (f.number > e.invalidatedBy || o.token.Token != e.invalidated)
 	}
-	t.ExpiresOn = t.ExpiresOn.Round(0).UTC() // the wall clock counts: a laptop or a VM may sleep
-	t.RefreshOn = refreshOn(t, now)
-	worthWaiting := t.ExpiresOn.Add(-finalWindow)
-	if e.token.Swap(&token{t, worthWaiting, min(t.RefreshOn.UnixNano(), worthWaiting.UnixNano())}) == nil {
-		c.held++
-	}
-	if f.challenge { // newer than any refresh that it overlapped
-		e.refreshBarrier, e.challengeBarrier = e.launched, f.number
-	}
-	if f.number > e.failure.by { // not if another was told to wait meanwhile
-		e.failure = failure{}
-	}
-	return t
-}
-
-// drop takes the entry's token away, and from the flights in the air the right to bring it back.
-func (c *Cache[K]) drop(e *entry[K]) {
-	e.invalidated = e.token.Swap(nil).Token
-	e.refreshBarrier = e.launched
-	e.flight = nil // the next caller need not wait for a result that no longer counts
-	c.held--
-	c.settle(e)
-}
-
-// wake tells stale hits when to start a fetch: not while one is in flight, nor before the key is due after a failure.
-func (e *entry[K]) wake() {
-	if e.inFlight > 0 {
-		e.quietUntil.Store(math.MaxInt64)
-		return
-	}
-	e.quietUntil.Store(e.failure.until)
-}
-
-// renewal returns a challenge's flight that has not landed, or nil.
-func (e *entry[K]) renewal() *flight {
-	for _, f := range e.renewals {
-		if f.landedAt.IsZero() {
-			return f
+	f.landed, f.landedAt, f.err = true, now, o.err
+	if o.err != nil {
+		e.fail(f, o, counts && !f.challenge, now)
+	} else if f.token = newToken(o.token, f.start, now); counts {
+		e.token.Store(f.token)
+		if f.challenge { // a plain fetch in flight does not know the claims
+			e.answered, e.flight = f.number, nil
+		}
+		if f.number > e.failedBy { // unless a newer fetch was asked to wait
+			e.failure, e.requested = failure{}, failure{}
 		}
 	}
-	return nil
+	close(f.done)
+	e.update()
+}
+
+// fail records a failure. If the fetch does not count, only a requested pause matters: otherwise it
+// says nothing about the key's own fetches. The longest requested pause stands.
+func (e *entry[K]) fail(f *Flight, o outcome, counts bool, now instant) {
+	requested, length, count := o.requested > 0, max(0, min(o.pause, maxLifetime)), e.failure.count
+	if counts {
+		e.failures++
+		count++
+	} else if !requested {
+		return
+	}
+	if requested {
+		length = stretch(o.requested)
+	}
+	end, standing := pause(now.add(length)), e.requested.pause.left(now)
+	e.failedBy = max(f.number, e.failedBy)
+	e.failure = failure{o.err, count, time.Unix(0, now.wall), &end, requested}
+	if requested && length > standing {
+		e.requested = e.failure
+	} else if standing > length {
+		e.failure.pause, e.failure.requested = e.requested.pause, true
+	}
+}
+
+// drop removes the token and stops fetches in flight from restoring it.
+func (e *entry[K]) drop() {
+	e.invalidated, e.invalidatedBy = e.token.Swap(nil).Token, e.launched
+	e.flight = nil
+	e.update()
+}
+
+// expire removes a token that has expired.
+func (e *entry[K]) expire() { e.token.Store(nil) }
+
+// refuse makes callers wait for another token, unless this token just replaced a refused one.
+func (e *entry[K]) refuse(now instant) {
+	t := e.token.Load()
+	if t.refused.Load() || now.mono < e.refusable {
+		return
+	}
+	if now.mono >= e.refusable+int64(maxBackoff) {
+		e.refusals = 0
+	}
+	e.refusals++
+	e.refusable = now.mono + int64(Backoff(e.refusals))
+	t.refused.Store(true)
+}
+
+// challenge refuses the token if it was challenged before, and the request that led to this
+// challenge was sent after that.
+func (e *entry[K]) challenge(sent int64, now instant) {
+	t := e.token.Load()
+	switch first := t.challenged.Load(); {
+	case first == 0:
+		t.challenged.Store(max(now.mono, 1))
+	case sent > first && !e.answering():
+		e.refuse(now)
+	}
+}
+
+// answering reports whether a challenge is in flight.
+func (e *entry[K]) answering() bool {
+	for _, f := range e.challenges {
+		if !f.landed {
+			return true
+		}
+	}
+	return false
+}
+
+// clear forgets everything and stops fetches in flight from restoring it.
+func (e *entry[K]) clear() {
+	e.token.Store(nil)
+	e.challenges, e.failure, e.requested = nil, failure{}, failure{}
+	e.flight, e.answered = nil, e.launched
+	e.update()
+}
+
+// leave marks the entry as evicted. Callers that still hold it may use its token.
+func (e *entry[K]) leave() { e.kept = false }
+
+// answer returns a challenge that answers the claims, or nil: one in flight that no invalidation
+// overtook, or one that was just answered with a failure or with a token that is still good.
+func (e *entry[K]) answer(claims string, now instant) *Flight {
+	f := e.challenges[claims]
+	switch {
+	case f == nil:
+	case !f.landed && f.number <= e.invalidatedBy,
+		f.landed && now.mono-f.landedAt.mono >= int64(sharedAnswer),
+		f.token != nil && (!f.token.valid(now) || f.token.refused.Load()):
+		return nil
+	}
+	return f
+}
+
+// forget drops f from the answers.
+func (e *entry[K]) forget(f *Flight) {
+	if e.challenges[f.claims] == f {
+		delete(e.challenges, f.claims)
+	}
+}
+
+// change returns a channel that is closed on the next change.
+func (e *entry[K]) change() <-chan struct{} {
+	if e.changed == nil {
+		e.changed = make(chan struct{})
+	}
+	return e.changed
+}
+
+// update sets when stale hits may start a fetch, and wakes all waiters.
+func (e *entry[K]) update() {
+	e.quiet.Store(e.failure.pause)
+	if e.flight != nil {
+		e.quiet.Store(inFlight)
+	}
+	if e.changed != nil {
+		close(e.changed)
+		e.changed = nil
+	}
 }

@@ -11,17 +11,17 @@ import (
 	"github.com/entrafed/entrafed/cache"
 )
 
-// numbered returns a fetch function that issues tokens named KEY-1, KEY-2, …, which is what a token service does as far as a cache
-// can tell.
+// numbered returns a fetch function that issues tokens named KEY-1, KEY-2, … A real one would call
+// a token service.
 func numbered() cache.FetchFunc[string] {
-	issued := map[string]int{} // no lock: here is one key, and one caller
+	issued := map[string]int{} // no lock, because these examples use one key and one caller
 	return func(_ context.Context, key, claims string) (azcore.AccessToken, error) {
 		issued[key]++
 		return azcore.AccessToken{Token: fmt.Sprint(key, "-", issued[key], claims), ExpiresOn: time.Now().Add(time.Hour)}, nil
 	}
 }
 
-// A key is anything that can be compared: what makes two tokens the same one.
+// A key is any comparable value that says which token is needed.
 func ExampleNew() {
 	type key struct{ tenant, scope string }
 	fetch := func(_ context.Context, k key, _ string) (azcore.AccessToken, error) {
@@ -33,7 +33,7 @@ func ExampleNew() {
 	// Output: of contoso for vault <nil>
 }
 
-// One token serves until it is due for refresh.
+// One token is served until it is due for refresh.
 func ExampleCache_Get() {
 	tokens := cache.New(numbered(), nil)
 	for range 3 {
@@ -46,7 +46,7 @@ func ExampleCache_Get() {
 	// vault-1 <nil>
 }
 
-// A failure is shared until the next attempt is due, and leads to its cause.
+// A failure is shared until the next attempt is due. errors.Is finds its cause.
 func ExampleCache_Get_failure() {
 	errDown := errors.New("the endpoint is down")
 	fetches := 0
@@ -64,7 +64,7 @@ func ExampleCache_Get_failure() {
 	// true 1
 }
 
-// A resource demands a token with more in it. The answer replaces the cached token.
+// A resource demands a token with more claims. The answer replaces the cached token.
 func ExampleCache_Renew() {
 	tokens := cache.New(numbered(), nil)
 	token, err := tokens.Get(context.Background(), "vault")
@@ -79,7 +79,7 @@ func ExampleCache_Renew() {
 	// vault-2+mfa <nil>
 }
 
-// Only that very token is dropped, wherever it is cached.
+// Only that token is dropped, wherever it is cached.
 func ExampleCache_Invalidate() {
 	tokens := cache.New(numbered(), nil)
 	old, err := tokens.Get(context.Background(), "vault")
@@ -87,7 +87,7 @@ func ExampleCache_Invalidate() {
 	tokens.Invalidate(old.Token)
 	replaced, err := tokens.Get(context.Background(), "vault")
 	fmt.Println(replaced.Token, err)
-	tokens.Invalidate(old.Token) // it is not the cached one
+	tokens.Invalidate(old.Token) // no longer the cached token
 	kept, err := tokens.Get(context.Background(), "vault")
 	fmt.Println(kept.Token, err)
 	// Output:
@@ -96,7 +96,7 @@ func ExampleCache_Invalidate() {
 	// vault-2 <nil>
 }
 
-// A resource that refuses every token does not cause a fetch for every request: the second token stays.
+// A resource that refuses every token does not cause a fetch per request: the second token stays.
 func ExampleCache_Refused() {
 	tokens := cache.New(numbered(), nil)
 	for range 4 {
@@ -111,16 +111,17 @@ func ExampleCache_Refused() {
 	// vault-2 <nil>
 }
 
-// A program that knows what it will need starts the fetch, and does something else meanwhile.
+// A program that knows which token it will need can start the fetch and do other work meanwhile.
 func ExampleCache_Prefetch() {
 	tokens := cache.New(numbered(), nil)
 	tokens.Prefetch("vault")
-	token, err := tokens.Get(context.Background(), "vault") // waits for the fetch, if it is not over
+	token, err := tokens.Get(context.Background(), "vault") // waits if the fetch is still in flight
 	fmt.Println(token.Token, err)
 	// Output: vault-1 <nil>
 }
 
-// Back-off is random within bounds, so that a fleet that failed together does not come back together.
+// Back-off is random within bounds, so that a fleet that failed together does not come back
+// together.
 func ExampleBackoff() {
 	for _, failures := range []int{1, 2, 10} {
 		pause := cache.Backoff(failures)
@@ -130,4 +131,54 @@ func ExampleBackoff() {
 	// 1 true true
 	// 2 true true
 	// 10 true true
+}
+
+// request is a key that belongs to a group: all keys of one user.
+type request struct{ user, scope string }
+
+func (r request) Group() any { return r.user }
+
+// After a user signs out, nothing of theirs is kept.
+func ExampleCache_Forget() {
+	tokens := cache.New(func(_ context.Context, r request, _ string) (azcore.AccessToken, error) {
+		return azcore.AccessToken{Token: r.user + "'s for " + r.scope, ExpiresOn: time.Now().Add(time.Hour)}, nil
+	}, nil)
+	for _, r := range []request{{"ann", "mail"}, {"ann", "files"}, {"bob", "mail"}} {
+		if _, err := tokens.Get(context.Background(), r); err != nil {
+			fmt.Println(err)
+		}
+	}
+	tokens.Forget("ann")
+	fmt.Println(len(tokens.StatusOf("ann")), len(tokens.StatusOf("bob")))
+	// Output: 0 1
+}
+
+// A client that cannot parse a claims challenge would keep its token. A second challenge counts as
+// a refusal.
+func ExampleCache_Challenged() {
+	tokens := cache.New(numbered(), nil)
+	for range 3 {
+		token, err := tokens.Get(context.Background(), "vault")
+		fmt.Println(token.Token, err)
+		tokens.Challenged(token.Token, time.Now())
+	}
+	// Output:
+	// vault-1 <nil>
+	// vault-1 <nil>
+	// vault-2 <nil>
+}
+
+// A token that is only needed to get another one need not be refreshed ahead of time.
+func ExampleCache_Cached() {
+	tokens := cache.New(numbered(), nil)
+	_, ok := tokens.Cached("exchange")
+	fmt.Println(ok)
+	if _, err := tokens.Get(context.Background(), "exchange"); err != nil {
+		panic(err)
+	}
+	token, ok := tokens.Cached("exchange")
+	fmt.Println(token.Token, ok)
+	// Output:
+	// false
+	// exchange-1 true
 }

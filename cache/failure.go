@@ -2,71 +2,88 @@ package cache
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// failure is the memory of a key's last failure. The zero value is none.
+const (
+	firstBackoff = time.Second
+	maxBackoff   = time.Minute
+
+	// maxPause caps the pause that a server can request: a mistake there must not silence a
+	// workload for a day.
+	maxPause = time.Hour
+)
+
+// Backoff is the default of [Options.Backoff]. It returns 1 to 2 s after the first failure and
+// doubles up to 30 to 60 s. The value is random within these bounds, so that a fleet that failed
+// together does not come back together.
+func Backoff(failures int) time.Duration {
+	base := maxBackoff / 2
+	if shift := max(failures, 1) - 1; shift < 5 {
+		base = firstBackoff << shift
+	}
+	return base + rand.N(base)
+}
+
+// stretch spreads a pause that a whole fleet was asked for: it adds up to a fifth, and never
+// shortens it.
+func stretch(pause time.Duration) time.Duration {
+	pause = min(pause, maxPause)
+	return min(pause+rand.N(pause/5+1), maxPause)
+}
+
+// pause delays fetches until either clock reaches it. A back-off must not depend on how the wall
+// clock is set, and a suspend must not stretch a requested pause.
+type pause instant
+
+// inFlight keeps stale hits from starting a second fetch.
+var inFlight = &pause{math.MaxInt64, math.MaxInt64}
+
+// over reports whether the pause is over. A nil pause is.
+func (p *pause) over(now instant) bool { return p == nil || now.wall >= p.wall || now.mono >= p.mono }
+
+// left returns the rest of the pause, or zero if a fetch is in flight and the next pause is still
+// unknown.
+func (p *pause) left(now instant) time.Duration {
+	if p == inFlight || p.over(now) {
+		return 0
+	}
+	return time.Duration(min(p.wall-now.wall, p.mono-now.mono))
+}
+
+// end returns when the pause is over, for display.
+func (p *pause) end() time.Time { return time.Unix(0, p.wall).UTC() }
+
+// failure is a remembered failure. The zero value means none.
 type failure struct {
-	err     error
-	count   int       // failures in a row
-	at      time.Time // of the last one
-	by      uint64    // number of the flight that failed
-	until   int64     // when the next attempt is due; monotonic
-	due     time.Time // the same by the wall clock, for people
-	ordered bool      // the other side asked for the pause, so it holds challenges back too
+	err       error
+	count     int // consecutive failures that counted
+	at        time.Time
+	pause     *pause
+	requested bool // the server requested the pause
 }
 
-// standing returns the remembered failure while the key is left alone, or nil.
-func (f *failure) standing(elapsed int64) error {
-	if f.err == nil || elapsed >= f.until {
+// standing returns the remembered failure while its pause lasts, and nil after that.
+func (f *failure) standing(now instant) error {
+	if f.err == nil || f.pause.over(now) {
 		return nil
 	}
-	return &standingError{err: f.err, due: f.due, failures: f.count, ordered: f.ordered}
-}
-
-// lastFailure returns how the key failed last, if it did; e may be nil.
-func (e *entry[K]) lastFailure() error {
-	if e == nil {
-		return nil
-	}
-	return e.failure.err
-}
-
-// remember notes what flight f failed of. A challenge's failure, and that of a flight whose result no longer counts, is noted
-// only for the pause that the other side asked for: it says nothing about the key's own requests. Such a pause stands until
-// it is over, whatever else fails.
-func (e *entry[K]) remember(f *flight, o outcome, now time.Time, elapsed int64) {
-	ordered := o.ordered > 0
-	if (f.challenge || f.superseded) && !ordered {
-		return
-	}
-	if ordered {
-		o.pause = stretch(o.ordered)
-	}
-	next := failure{
-		err: o.err, count: e.failure.count + 1, at: now, by: f.number,
-		until: elapsed + int64(o.pause), due: now.Add(o.pause), ordered: ordered,
-	}
-	if last := e.failure; last.ordered && last.until > next.until {
-		next.until, next.due, next.ordered = last.until, last.due, true
-	}
-	e.failure = next
-}
-
-// standingError is a remembered failure, returned without a new attempt.
-type standingError struct {
-	err      error
-	due      time.Time
-	failures int
-	ordered  bool
-}
-
-func (e *standingError) Error() string {
-	why := "backing off"
-	if e.ordered {
+	why := fmt.Sprintf("failure %d, backing off", f.count)
+	if f.requested {
 		why = "asked to wait"
 	}
-	return fmt.Sprintf("%s (failure %d, %s: next attempt at %s)", e.err, e.failures, why, e.due.UTC().Format("2006-01-02 15:04:05.0Z"))
+	return unfinished(fmt.Sprintf("%s: next attempt at %s", why, f.pause.end().Format("2006-01-02 15:04:05.0Z")), f.err)
 }
 
-func (e *standingError) Unwrap() error { return e.err }
+// lastResort returns a token that has not expired, for a caller that cannot get a better one.
+// Without such a token it returns err.
+func (e *entry[K]) lastResort(now instant, err error) (azcore.AccessToken, error) {
+	if t := e.token.Load(); t != nil && t.valid(now) {
+		return e.handOut(t, now), nil
+	}
+	return azcore.AccessToken{}, err
+}

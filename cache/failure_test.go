@@ -40,16 +40,16 @@ func TestFailedBackgroundRefreshOnlyMovesTheNextAttempt(t *testing.T) {
 		time.Sleep(time.Hour)
 		o.set(0, errDown)
 		for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-			require.Equal(t, first, get(t, c, "a"))
+			require.Equal(t, first.Token, get(t, c, "a").Token)
 		}
 		attempts := o.count() - 1
-		require.LessOrEqual(t, attempts, 5+20, "1, 2, 4, 8, 16 s and then every 30 to 60 s")
+		require.LessOrEqual(t, attempts, 5+20, "after 1, 2, 4, 8 and 16 s, then every 30 to 60 s")
 		require.GreaterOrEqual(t, attempts, 10)
 		o.set(0, nil)
 		time.Sleep(time.Minute)
 		get(t, c, "a")
 		synctest.Wait()
-		require.NotEqual(t, first, get(t, c, "a"))
+		require.NotEqual(t, first.Token, get(t, c, "a").Token)
 	})
 }
 
@@ -114,7 +114,7 @@ func TestBackoffIsResetBySuccess(t *testing.T) {
 var errThrottled = errors.New("throttled")
 
 func TestRetryAfterGoesBeforeBackoffAndIsStretchedByAFifthAtMost(t *testing.T) {
-	for name, row := range map[string]struct{ asked, least, most time.Duration }{
+	for name, row := range map[string]struct{ requested, least, most time.Duration }{
 		"a nanosecond":  {1, 1, 1},
 		"a minute":      {time.Minute, time.Minute, 72 * time.Second},
 		"fifty minutes": {50 * time.Minute, 50 * time.Minute, time.Hour},
@@ -123,7 +123,7 @@ func TestRetryAfterGoesBeforeBackoffAndIsStretchedByAFifthAtMost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := &origin{err: errThrottled}
-				c := cache.New(o.fetch, &cache.Options{RetryAfter: func(error) time.Duration { return row.asked }})
+				c := cache.New(o.fetch, &cache.Options{RetryAfter: func(error) time.Duration { return row.requested }})
 				_, err := c.Get(t.Context(), "a")
 				require.ErrorIs(t, err, errThrottled)
 				time.Sleep(row.least - 1)
@@ -139,7 +139,7 @@ func TestRetryAfterGoesBeforeBackoffAndIsStretchedByAFifthAtMost(t *testing.T) {
 	}
 }
 
-func TestPauseThatWasAskedForStandsWhateverElseFails(t *testing.T) {
+func TestRequestedPauseStandsWhateverElseFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{delay: 2 * time.Second, err: errDown}
 		c := cache.New(o.fetch, &cache.Options{RetryAfter: func(err error) time.Duration {
@@ -160,7 +160,7 @@ func TestPauseThatWasAskedForStandsWhateverElseFails(t *testing.T) {
 	})
 }
 
-func TestPauseThatWasAskedForGoesBeforeALongerBackoffAndIsForgottenWhenItIsOver(t *testing.T) {
+func TestRequestedPauseReplacesALongerBackoffAndIsForgottenWhenItIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{err: errDown}
 		c := cache.New(o.fetch, &cache.Options{
@@ -180,7 +180,7 @@ func TestPauseThatWasAskedForGoesBeforeALongerBackoffAndIsForgottenWhenItIsOver(
 		time.Sleep(12 * time.Second)
 		o.set(0, errDown)
 		_, err = c.Get(t.Context(), "a")
-		require.Equal(t, 3, o.count(), "the last word counts: ten seconds, not a minute")
+		require.Equal(t, 3, o.count(), "the requested ten seconds count, not the minute")
 		require.ErrorIs(t, err, errDown)
 		_, err = c.Get(t.Context(), "a")
 		require.ErrorContains(t, err, "backing off")
@@ -188,7 +188,7 @@ func TestPauseThatWasAskedForGoesBeforeALongerBackoffAndIsForgottenWhenItIsOver(
 	})
 }
 
-func TestPauseThatWasAskedForOutlivesTheSuccessOfAnOlderFetch(t *testing.T) {
+func TestRequestedPauseOutlivesTheSuccessOfAnOlderFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{delay: 2 * time.Second}
 		c := cache.New(o.fetch, &cache.Options{RetryAfter: func(error) time.Duration { return time.Minute }})
@@ -205,7 +205,7 @@ func TestPauseThatWasAskedForOutlivesTheSuccessOfAnOlderFetch(t *testing.T) {
 	})
 }
 
-func TestFunctionsThatTellWhenToTryAgainMayFail(t *testing.T) {
+func TestBackoffMayPanicOrExit(t *testing.T) {
 	for name, fail := range map[string]func(){"panic": func() { panic("no") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestFunctionsThatTellWhenToTryAgainMayFail(t *testing.T) {
 	}
 }
 
-func TestEndedContextIsToldOfTheLastFailure(t *testing.T) {
+func TestErrorOfAnEndedContextIncludesTheLastFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{err: errDown}
 		c := cache.New(o.fetch, nil)
@@ -246,7 +246,7 @@ func TestErrorOfAFetchIsAboutThatFetchHoweverManyFailedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
-			cache.Report(ctx, "posting", nil)
+			cache.FlightOf(ctx).Report("posting", nil)
 			<-release
 			return azcore.AccessToken{}, errDown
 		}, nil)
@@ -259,7 +259,7 @@ func TestErrorOfAFetchIsAboutThatFetchHoweverManyFailedBefore(t *testing.T) {
 	})
 }
 
-func TestCallerThatGivesUpIsToldHowTheFetchBeforeFailed(t *testing.T) {
+func TestCallerThatGivesUpLearnsHowThePreviousFetchFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{err: errDown}
 		c := cache.New(o.fetch, nil)

@@ -1,191 +1,191 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/entrafed/entrafed/internal/guid"
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
-// grace is how long a fetch whose context has ended may take to say why before it is abandoned.
+// grace is how long a fetch may take, after its context has ended, to return an error of its own
+// before it is abandoned.
 const grace = 100 * time.Millisecond
 
-// flight is one fetch that any number of callers wait for.
-type flight struct {
-	Flight
-	number    uint64 // of its entry's flights
-	challenge bool   // answers a claims challenge
-	failures  int    // which failure in a row this one's would be
-	before    error  // how the key failed last before takeoff; for those who wait, and no part of this one's own failure
+// Flight is one fetch, as its [FetchFunc] sees it. Its methods are safe for concurrent use.
+type Flight struct {
+	id         string
+	owner      any  // the cache
+	background bool // a plain fetch that nobody waited for when it started
+	challenge  bool // answers a claims challenge; otherwise the fetch is a plain one
+	claims     string
+	number     uint64 // within its entry
+	start      instant
+	failures   int   // consecutive failures if this one fails
+	before     error // how the key last failed before this flight, for its waiters
 
 	progress  atomic.Pointer[progress]
-	abandoned atomic.Pointer[func(error)]
-	done      chan struct{}
+	onLanding atomic.Pointer[func(azcore.AccessToken, error)]
+	waiters   atomic.Int32
+	deserted  chan struct{} // receives when the last waiter leaves
 
-	// What follows is written before done is closed, and read after.
+	// The cache's mutex guards the fields below. done is closed once landed is set.
 
-	token      azcore.AccessToken
-	err        error
-	landedAt   time.Time
-	superseded bool // the token was invalidated or a newer challenge answered since takeoff: token is not in the cache
+	inner    *Flight // the flight that this one waits for; nil if it waits for none
+	landed   bool
+	landedAt instant
+	token    *token
+	err      error
+	done     chan struct{}
 }
 
-// Flight is what a fetch may want to know of itself.
-type Flight struct {
-	ID         string // a random GUID, to tell flights apart in logs and traces
-	Background bool   // started for nobody who waits: a refresh ahead of time, or a prefetch
-}
-
-// FlightOf returns the flight that the context of a fetch belongs to; the zero value for any other context.
-func FlightOf(ctx context.Context) Flight {
-	if f, ok := ctx.Value(flightKey{}).(*flight); ok {
-		return f.Flight
-	}
-	return Flight{}
+// progress is what a caller that stops waiting learns of a flight.
+type progress struct {
+	doing string
+	err   error // how it last failed on its own; nil if it has not
 }
 
 type flightKey struct{}
 
-// landed returns a flight that has brought t.
-func landed(t azcore.AccessToken) *flight {
-	f := &flight{token: t, done: make(chan struct{})}
-	close(f.done)
-	return f
-}
-
-// launchRefresh starts the key's one refresh.
-func (c *Cache[K]) launchRefresh(e *entry[K], background bool) {
-	e.flight = c.launch(e, "", false, background)
-}
-
-// launch starts a flight for e.
-func (c *Cache[K]) launch(e *entry[K], claims string, challenge, background bool) *flight {
-	e.launched++
-	e.inFlight++
-	e.wake()
-	c.settle(e)
-	f := &flight{
-		number: e.launched, challenge: challenge, failures: e.failure.count + 1, before: e.failure.err,
-		Flight: Flight{ID: guid.New(), Background: background}, done: make(chan struct{}),
+// FlightOf returns the flight of a fetch's context. For any other context it returns a flight
+// without an ID that does nothing.
+func FlightOf(ctx context.Context) *Flight {
+	if f, ok := ctx.Value(flightKey{}).(*Flight); ok {
+		return f
 	}
+	return prepared(&Flight{})
+}
+
+// prepared initializes f and returns it.
+func prepared(f *Flight) *Flight {
+	f.deserted, f.done = make(chan struct{}, 1), make(chan struct{})
 	f.progress.Store(&progress{doing: "starting"})
-	go func() { c.land(e, f, c.fly(f, e.key, claims)) }()
 	return f
 }
 
-// outcome is what a fetch came to.
+// ID returns a random GUID that identifies the flight in logs and traces.
+func (f *Flight) ID() string { return f.id }
+
+// Background reports whether nobody was waiting when the flight started, as in a refresh ahead of
+// time or a prefetch.
+func (f *Flight) Background() bool { return f.background }
+
+// Failures returns how many times in a row the key had failed before this flight.
+func (f *Flight) Failures() int { return max(0, f.failures-1) }
+
+// Report tells callers that stop waiting what the fetch is doing and how it last failed. A nil err
+// keeps the failure reported before. doing continues a sentence: "waiting for a reply from
+// login.microsoftonline.com".
+func (f *Flight) Report(doing string, err error) {
+	f.progress.Store(&progress{doing, cmp.Or(err, f.progress.Load().err)})
+}
+
+// Pause waits for d before the fetch tries again. It returns false at once if a retry is pointless,
+// because ctx has ended or nobody waits for the fetch any more.
+func (f *Flight) Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for f.waiters.Load() > 0 {
+		select {
+		case <-timer.C:
+			return f.waiters.Load() > 0
+		case <-ctx.Done():
+			return false
+		case <-f.deserted:
+		}
+	}
+	return false
+}
+
+// OnLanding makes the cache call report once with the outcome of the fetch, after it has stored the
+// token or the failure and woken the waiters. For an abandoned fetch, the outcome is the error that
+// its callers get. report runs on a goroutine that nobody waits for, and the cache recovers its
+// panics.
+func (f *Flight) OnLanding(report func(azcore.AccessToken, error)) {
+	f.onLanding.Store(&report)
+}
+
+// launch starts f for e. w, if not nil, waits for it.
+func (c *Cache[K]) launch(e *entry[K], f *Flight, w *wait) {
+	prepared(f).id, f.owner, f.start = guid.New(), c, c.now()
+	if !e.kept {
+		c.admit(e)
+	}
+	e.begin(f)
+	c.settle(e)
+	if w != nil {
+		w.join(f) // before the fetch can check for waiters
+	}
+	go c.run(e, f)
+}
+
+// outcome is the result of a fetch: a token, or an error and the pause before the next attempt.
 type outcome struct {
-	token   azcore.AccessToken
-	err     error
-	pause   time.Duration // before the next attempt, if there is an error
-	ordered time.Duration // the same, if the other side asked for it
+	token     azcore.AccessToken
+	err       error
+	pause     time.Duration
+	requested time.Duration // the pause that the server requested
 }
 
-// fly runs the fetch on a context and a goroutine of its own: nobody's cancellation ends it, and it cannot outlast its
-// time even if it ignores its context.
-func (c *Cache[K]) fly(f *flight, key K, claims string) outcome {
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), flightKey{}, f), c.options.Timeout)
-	defer cancel()
-	result := make(chan outcome, 1)
-	go c.run(ctx, f, key, claims, result)
-	select {
-	case o := <-result:
-		return o
-	case <-ctx.Done():
-	}
-	select {
-	case o := <-result:
-		return o
-	case <-time.After(grace):
-		return outcome{err: f.abandon(ctx, c.options.Timeout), pause: Backoff(f.failures)}
-	}
-}
-
-// abandon returns the error of a flight that ignores its context, and tells whoever asked to be told.
-func (f *flight) abandon(ctx context.Context, timeout time.Duration) error {
-	p := f.progress.Load()
-	err := fmt.Errorf("the exchange was abandoned after %s while %s: %w", timeout, p.doing, ctx.Err())
-	if p.err != nil {
-		err = fmt.Errorf("%w; its last failure: %w", err, p.err)
-	}
-	if told := f.abandoned.Load(); told != nil {
-		go harmless(func() { (*told)(err) }) // on a goroutine of its own: it may hang, too
-	}
-	return err
-}
-
-// run calls what is the user's: the fetch and, on failure, the functions that tell when to try again. Whatever they do ends
-// in one outcome.
-func (c *Cache[K]) run(ctx context.Context, f *flight, key K, claims string, result chan<- outcome) {
+// run runs user code, the fetch and, if it fails, Backoff and RetryAfter, on a context that no
+// caller can cancel. Whatever the code does, panics and Goexit included, the flight lands exactly
+// once, and no later than its timeout plus grace.
+func (c *Cache[K]) run(e *entry[K], f *Flight) {
+	timeout := c.options.Timeout
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), flightKey{}, f), timeout)
 	o := outcome{err: errors.New("cache: the fetch ended its goroutine (runtime.Goexit)"), pause: Backoff(f.failures)}
+	abandon := time.AfterFunc(timeout+grace, func() {
+		p := f.progress.Load()
+		state := fmt.Sprintf("the exchange was abandoned after %s while %s: %s", timeout, p.doing, context.DeadlineExceeded)
+		c.land(e, f, outcome{err: unfinished(state, p.err, context.DeadlineExceeded), pause: Backoff(f.failures)})
+	})
 	defer func() {
 		if p := recover(); p != nil {
-			o = outcome{err: panicError(p), pause: Backoff(f.failures)}
+			o.err = fmt.Errorf("cache: the fetch panicked %s", redact.Panic(p))
 		}
-		result <- o
+		cancel()
+		abandon.Stop()
+		c.land(e, f, o)
 	}()
-	t, err := c.fetch(ctx, key, claims)
-	if err == nil {
-		o = outcome{token: t}
-		return
-	}
-	o = outcome{err: err, pause: c.options.Backoff(err, f.failures), ordered: c.options.RetryAfter(err)}
-}
-
-// land stores what a flight brought and wakes those who wait for it.
-func (c *Cache[K]) land(e *entry[K], f *flight, o outcome) {
-	now := time.Now()
-	if o.err == nil && !o.token.ExpiresOn.After(now) {
-		o.err = fmt.Errorf("cache: the fetch brought a token that expired at %s", o.token.ExpiresOn.UTC().Format(time.RFC3339))
-		o.pause = Backoff(f.failures)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	defer close(f.done)
-	f.token, f.err, f.landedAt, f.superseded = o.token, o.err, now, e.supersedes(f, o.token)
+	t, err := c.fetch(ctx, e.key, f.claims)
 	switch {
-	case o.err != nil:
-		e.remember(f, o, now, c.elapsed(now))
-	case !f.superseded:
-		f.token = c.store(e, f, now)
+	case err != nil:
+		o = outcome{err: err, pause: c.options.Backoff(err, f.failures), requested: c.options.RetryAfter(err)}
+	case !t.ExpiresOn.After(time.Now()):
+		o.err = fmt.Errorf("cache: the fetch returned a token that expired at %s", t.ExpiresOn.UTC().Format(time.RFC3339))
+	default:
+		o = outcome{token: t}
 	}
-	if e.flight == f {
-		e.flight = nil
+}
+
+// land stores the outcome of a flight, wakes the waiters, and reports the outcome.
+func (c *Cache[K]) land(e *entry[K], f *Flight, o outcome) {
+	c.mu.Lock()
+	if f.landed {
+		c.mu.Unlock()
+		return // the flight was abandoned
 	}
-	e.inFlight--
-	e.wake()
-	e.used.Store(2 * c.landings.Add(1)) // those who waited are its latest users
+	now := c.now()
+	e.land(f, o, now)
 	c.settle(e)
-	c.trim(now)
-}
-
-// panicError makes an error of a panic. The value is told only by its type unless the runtime made it: a panic of the
-// fetch's own may quote a token.
-func panicError(p any) error {
-	what := fmt.Sprintf("a value of type %T, not shown because it could hold a secret", p)
-	if r, ok := p.(runtime.Error); ok {
-		what = r.Error()
+	c.trim(e, now)
+	c.mu.Unlock()
+	if f.challenge {
+		time.AfterFunc(sharedAnswer, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if e.forget(f); e.kept {
+				c.settle(e)
+			}
+		})
 	}
-	return fmt.Errorf("cache: the fetch panicked at %s: %s", panicSite(), what)
-}
-
-// panicSite returns the function and line that panicked: the first frame below the runtime's panic machinery.
-func panicSite() string {
-	pcs := make([]uintptr, 32)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
-	for panicking := false; ; {
-		frame, more := frames.Next()
-		ofRuntime := strings.HasPrefix(frame.Function, "runtime.")
-		if panicking && !ofRuntime || !more {
-			return fmt.Sprintf("%s:%d", frame.Function, frame.Line)
-		}
-		panicking = panicking || ofRuntime
+	if report := f.onLanding.Load(); report != nil {
+		harmless(func() { (*report)(o.token, o.err) })
 	}
 }

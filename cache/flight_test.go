@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +31,7 @@ func TestCallerWaitsNoLongerThanItsContext(t *testing.T) {
 	})
 }
 
-func TestCancelledCallerDoesNotEndTheFetch(t *testing.T) {
+func TestCanceledCallerDoesNotEndTheFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{delay: time.Second}
 		c := cache.New(o.fetch, nil)
@@ -45,7 +45,7 @@ func TestCancelledCallerDoesNotEndTheFetch(t *testing.T) {
 	})
 }
 
-func TestFetchGetsNothingOfItsCallersContext(t *testing.T) {
+func TestFetchInheritsNothingFromItsCallersContext(t *testing.T) {
 	type callerKey struct{}
 	synctest.Test(t, func(t *testing.T) {
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
@@ -84,7 +84,7 @@ func TestEndedContextStartsNoFetch(t *testing.T) {
 }
 
 func TestNoGoroutineIsLeftOnceTheTimeoutHasPassed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the bubble fails if a goroutine is left when the test returns
+	synctest.Test(t, func(t *testing.T) { // synctest fails if a goroutine is left when this returns
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
 			<-ctx.Done()
 			return azcore.AccessToken{}, ctx.Err()
@@ -106,7 +106,7 @@ func TestFetchThatIgnoresItsContextIsAbandoned(t *testing.T) {
 		calls := 0
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
 			if calls++; calls == 1 {
-				cache.Report(ctx, "reading a file that hangs", errDown)
+				cache.FlightOf(ctx).Report("reading a file that hangs", errDown)
 				<-release
 			}
 			return azcore.AccessToken{Token: "second", ExpiresOn: time.Now().Add(time.Hour)}, nil
@@ -122,7 +122,7 @@ func TestFetchThatIgnoresItsContextIsAbandoned(t *testing.T) {
 		require.Equal(t, "second", get(t, c, "a").Token, "the key is not blocked")
 		close(release)
 		synctest.Wait()
-		require.Equal(t, "second", get(t, c, "a").Token, "what it brings at last is dropped")
+		require.Equal(t, "second", get(t, c, "a").Token, "its late result is dropped")
 	})
 }
 
@@ -168,11 +168,11 @@ func TestPanicAndGoexitBecomeErrors(t *testing.T) {
 	}
 }
 
-func TestCallerThatGivesUpIsToldWhatTheFetchWasDoing(t *testing.T) {
+func TestCallerThatGivesUpLearnsWhatTheFetchWasDoing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
-			cache.Report(ctx, "posting", errDown)
-			cache.Report(ctx, "waiting to try again", nil)
+			cache.FlightOf(ctx).Report("posting", errDown)
+			cache.FlightOf(ctx).Report("waiting to try again", nil)
 			<-ctx.Done()
 			return azcore.AccessToken{}, ctx.Err()
 		}, nil)
@@ -186,14 +186,18 @@ func TestCallerThatGivesUpIsToldWhatTheFetchWasDoing(t *testing.T) {
 	})
 }
 
-func TestAbandonedFetchIsToldOfOnceWithItsCallersError(t *testing.T) {
+func TestOutcomeIsReportedOnceWithItsCallersError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []error
+		var mu sync.Mutex
+		reported := map[string][]error{}
 		release := make(chan struct{})
 		c := cache.New(func(ctx context.Context, key, _ string) (azcore.AccessToken, error) {
-			cache.OnAbandon(ctx, func(err error) {
-				told = append(told, err)
-				panic("in the one that is told")
+			cache.FlightOf(ctx).OnLanding(func(token azcore.AccessToken, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				require.Equal(t, err == nil, token.Token != "")
+				reported[key] = append(reported[key], err)
+				panic("in the report")
 			})
 			if key == "hanging" {
 				<-release
@@ -202,70 +206,49 @@ func TestAbandonedFetchIsToldOfOnceWithItsCallersError(t *testing.T) {
 		}, nil)
 		get(t, c, "prompt")
 		_, err := c.Get(t.Context(), "hanging")
-		synctest.Wait()
-		require.Equal(t, []error{err}, told)
 		close(release)
 		synctest.Wait()
-		require.Len(t, told, 1, "not again when it returns")
+		require.Equal(t, map[string][]error{"prompt": {nil}, "hanging": {err}}, reported, "not reported again when it returns")
 	})
 }
 
-func TestOnWaitIsToldOfThoseWhoWaitAndOfTheFlightThatTheyWaitFor(t *testing.T) {
+func TestOnWaitReportsWaitsAndTheirFlights(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var flights []string
-		var waiting atomic.Int32
-		delay, ended := 10*time.Second, make(chan string, 10)
+		var mu sync.Mutex
+		var flights, ended []string
+		waits, delay := 0, 10*time.Second
 		c := cache.New(func(ctx context.Context, _, claims string) (azcore.AccessToken, error) {
-			flights = append(flights, cache.FlightOf(ctx).ID)
+			flights = append(flights, cache.FlightOf(ctx).ID())
 			time.Sleep(delay)
 			return azcore.AccessToken{Token: "t" + claims, ExpiresOn: time.Now().Add(time.Hour)}, nil
-		}, nil)
-		c.OnWait(func(context.Context, string) func(string, error) {
-			waiting.Add(1)
-			return func(flight string, _ error) { ended <- flight }
-		})
-		go func() { _, _ = c.Get(t.Context(), "a") }() // gets the answer to the challenge from memory when its own flight lands
+		}, &cache.Options{OnWait: func(_ context.Context, key any, result func() (string, error)) {
+			require.Equal(t, "a", key)
+			flight, err := result()
+			require.NoError(t, err)
+			mu.Lock()
+			defer mu.Unlock()
+			waits++
+			ended = append(ended, flight)
+		}})
+		go func() { _, _ = c.Get(t.Context(), "a") }() // gets the answer to the challenge
 		synctest.Wait()
 		delay = time.Second
 		renew(t, c, "a", "{x}")
 		time.Sleep(10 * time.Second)
 		get(t, c, "a")
 		synctest.Wait()
-		require.Equal(t, int32(2), waiting.Load(), "who gets what is in memory does not wait")
-		require.Equal(t, []string{flights[1], flights[0]}, []string{<-ended, <-ended})
+		require.Equal(t, 2, waits, "a hit does not wait")
+		require.ElementsMatch(t, []string{flights[0], flights[1]}, ended)
 	})
 }
 
-func TestPanickingOnWaitFailsNoWait(t *testing.T) {
-	for _, panicsAt := range []string{"begin", "end"} {
-		t.Run(panicsAt, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var calls atomic.Int32
-				o := &origin{delay: time.Second}
-				c := cache.New(o.fetch, nil)
-				told := func(at string) {
-					if calls.Add(1); at == panicsAt {
-						panic("in a tracer")
-					}
-				}
-				c.OnWait(func(context.Context, string) func(string, error) {
-					told("begin")
-					return func(string, error) { told("end") }
-				})
-				go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
-				synctest.Wait()
-				require.Equal(t, "a{x}-1", get(t, c, "a").Token, "which waits for the challenge in flight")
-				require.LessOrEqual(t, calls.Load(), int32(4), "once for each caller")
-			})
-		})
-	}
-}
-
-func TestFlightTellsWhetherAnybodyWaitsForIt(t *testing.T) {
+func TestFlightReportsWhetherAnybodyWaitedAtItsStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var flights []cache.Flight
+		var background []bool
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
-			flights = append(flights, cache.FlightOf(ctx))
+			f := cache.FlightOf(ctx)
+			require.NotEmpty(t, f.ID())
+			background = append(background, f.Background())
 			return azcore.AccessToken{Token: "t", ExpiresOn: time.Now().Add(time.Hour)}, nil
 		}, nil)
 		first := get(t, c, "a")
@@ -275,15 +258,139 @@ func TestFlightTellsWhetherAnybodyWaitsForIt(t *testing.T) {
 		renew(t, c, "a", "{x}")
 		c.Prefetch("b")
 		synctest.Wait()
-		for i, background := range []bool{false, true, false, true} {
-			require.Equal(t, background, flights[i].Background)
-			require.NotEmpty(t, flights[i].ID)
-		}
+		require.Equal(t, []bool{false, true, false, true}, background)
 	})
 }
 
-func TestOutsideAFetchThereIsNothingToTell(t *testing.T) {
-	require.Zero(t, cache.FlightOf(t.Context()))
-	cache.Report(t.Context(), "testing", errDown)
-	cache.OnAbandon(t.Context(), func(error) { t.Error("of no fetch") })
+func TestOutsideAFetchAFlightDoesNothing(t *testing.T) {
+	f := cache.FlightOf(t.Context())
+	require.Empty(t, f.ID())
+	require.False(t, f.Background())
+	require.False(t, f.Pause(t.Context(), time.Hour))
+	f.Report("testing", errDown)
+	f.OnLanding(func(azcore.AccessToken, error) { t.Error("there is no fetch to report") })
+}
+
+// A retry that nobody waits for is a wasted request.
+func TestPauseEndsWhenNobodyWaits(t *testing.T) {
+	type waiters func(t *testing.T, c *cache.Cache[string])
+	giveUpAfter := func(d time.Duration) waiters {
+		return func(t *testing.T, c *cache.Cache[string]) {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			_, _ = c.Get(ctx, "a")
+		}
+	}
+	prefetch := func(_ *testing.T, c *cache.Cache[string]) { c.Prefetch("a") }
+	for name, row := range map[string]struct {
+		waiters []waiters
+		ends    time.Duration // since the start
+		again   bool          // Pause returned true
+	}{
+		"somebody waits":           {[]waiters{giveUpAfter(20 * time.Second)}, 11 * time.Second, true},
+		"the only one gives up":    {[]waiters{giveUpAfter(2 * time.Second)}, 2 * time.Second, false},
+		"one of two gives up":      {[]waiters{giveUpAfter(2 * time.Second), giveUpAfter(20 * time.Second)}, 11 * time.Second, true},
+		"both give up":             {[]waiters{giveUpAfter(2 * time.Second), giveUpAfter(3 * time.Second)}, 3 * time.Second, false},
+		"a prefetch, nobody waits": {[]waiters{prefetch}, time.Second, false},
+		"a prefetch is joined":     {[]waiters{prefetch, giveUpAfter(20 * time.Second)}, 11 * time.Second, true},
+		"a challenge's caller gives up": {[]waiters{func(t *testing.T, c *cache.Cache[string]) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, _ = c.Renew(ctx, "a", "{x}")
+		}}, 2 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var ended time.Duration
+				var again bool
+				c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
+					time.Sleep(time.Second)
+					again = cache.FlightOf(ctx).Pause(ctx, 10*time.Second)
+					ended = time.Since(start)
+					return azcore.AccessToken{}, errDown
+				}, nil)
+				for _, wait := range row.waiters {
+					go wait(t, c)
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				require.Equal(t, row.ends, ended)
+				require.Equal(t, row.again, again)
+			})
+		})
+	}
+}
+
+// A fetch that waits for another token of its cache waits on behalf of its own callers.
+func TestPauseOfAnInnerFetchEndsWhenNobodyWaitsForTheOuterOne(t *testing.T) {
+	giveUpAfter := func(t *testing.T, c *cache.Cache[string], key string, d time.Duration) {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
+		_, _ = c.Get(ctx, key)
+	}
+	for name, row := range map[string]struct {
+		callers func(t *testing.T, c *cache.Cache[string])
+		ends    time.Duration // the inner fetch's pause, since the start
+	}{
+		"the only caller gives up": {func(t *testing.T, c *cache.Cache[string]) { giveUpAfter(t, c, "outer", 2*time.Second) }, 2 * time.Second},
+		"the caller stays":         {func(t *testing.T, c *cache.Cache[string]) { giveUpAfter(t, c, "outer", 20*time.Second) }, 10 * time.Second},
+		"another joins, then both give up": {func(t *testing.T, c *cache.Cache[string]) {
+			go giveUpAfter(t, c, "outer", 2*time.Second)
+			giveUpAfter(t, c, "outer", 3*time.Second)
+		}, 3 * time.Second},
+		"a caller of the inner one stays": {func(t *testing.T, c *cache.Cache[string]) {
+			go giveUpAfter(t, c, "outer", 2*time.Second)
+			giveUpAfter(t, c, "inner", 20*time.Second)
+		}, 10 * time.Second},
+		"a refresh of the outer one, for nobody": {func(_ *testing.T, c *cache.Cache[string]) { c.Prefetch("outer") }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c *cache.Cache[string]
+				start, ended := time.Now(), time.Duration(-1)
+				c = cache.New(func(ctx context.Context, key, _ string) (azcore.AccessToken, error) {
+					if key == "outer" {
+						return c.Get(ctx, "inner")
+					}
+					cache.FlightOf(ctx).Pause(ctx, 10*time.Second)
+					ended = time.Since(start)
+					return azcore.AccessToken{Token: "t", ExpiresOn: time.Now().Add(time.Hour)}, nil
+				}, nil)
+				row.callers(t, c)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				require.Equal(t, row.ends, ended)
+			})
+		})
+	}
+}
+
+// A fetch that waits for itself, on its own or by way of another, ends at its timeout and blocks no
+// other key.
+func TestFetchThatWaitsForItselfTimesOut(t *testing.T) {
+	for name, asks := range map[string]map[string]string{
+		"for its own key":        {"a": "a"},
+		"by way of another":      {"a": "b", "b": "a"},
+		"by way of a whole ring": {"a": "b", "b": "c", "c": "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c *cache.Cache[string]
+				c = cache.New(func(ctx context.Context, key, _ string) (azcore.AccessToken, error) {
+					if next, ok := asks[key]; ok {
+						return c.Get(ctx, next)
+					}
+					return azcore.AccessToken{Token: key, ExpiresOn: time.Now().Add(time.Hour)}, nil
+				}, nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				_, err := c.Get(ctx, "a")
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, "other", get(t, c, "other").Token)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+			})
+		})
+	}
 }

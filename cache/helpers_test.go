@@ -16,16 +16,16 @@ import (
 
 var errDown = errors.New("endpoint is down")
 
-// origin is a fetch function under a test's control. It issues tokens named KEY-1, KEY-2, …
+// origin is a fetch function that a test controls. It issues tokens named KEY-1, KEY-2, …
 type origin struct {
-	lifetime  time.Duration // of tokens; 0 means an hour
-	refreshIn time.Duration // 0: none given
+	lifetime  time.Duration // of tokens; zero means an hour
+	refreshIn time.Duration // zero means none
 
 	mu      sync.Mutex
 	delay   time.Duration
 	err     error
 	fetches int
-	calls   map[string]int // by key and claims
+	calls   map[string]int // by key
 }
 
 func (o *origin) fetch(ctx context.Context, key, claims string) (azcore.AccessToken, error) {

@@ -20,7 +20,7 @@ func TestPrefetchWaitsForNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		require.Equal(t, "a-1", get(t, c, "a").Token)
-		require.Equal(t, time.Second, time.Since(start), "the token was there")
+		require.Equal(t, time.Second, time.Since(start), "the token was already there")
 	})
 }
 
@@ -39,18 +39,19 @@ func TestPrefetchDoesNothingForAKeyThatNeedsNoFetch(t *testing.T) {
 			time.Sleep(age)
 		}
 	}
-	const window = 5 * time.Second // before its expiry
+	const window = 5 * time.Second // before expiry
 	for name, row := range map[string]struct {
 		before  func(*testing.T, *cache.Cache[string], *origin)
 		fetches bool
 	}{
-		"a valid token":                   {known(time.Hour - window - 1), false},
-		"a token in its last seconds":     {known(time.Hour - window), true},
-		"an expired token":                {known(2 * time.Hour), true},
-		"a failure that stands":           {failed(0), false},
-		"a failure that is history":       {failed(2 * time.Second), true},
-		"a fetch in flight":               {func(_ *testing.T, c *cache.Cache[string], o *origin) { o.set(time.Second, nil); c.Prefetch("a") }, false},
-		"nothing, for it was invalidated": {func(t *testing.T, c *cache.Cache[string], _ *origin) { c.Invalidate(get(t, c, "a").Token) }, true},
+		"a fresh token":                 {known(22 * time.Minute), false},
+		"a stale token":                 {known(30 * time.Minute), true},
+		"a token in its last seconds":   {known(time.Hour - window), true},
+		"an expired token":              {known(2 * time.Hour), true},
+		"a failure that stands":         {failed(0), false},
+		"a failure whose pause is over": {failed(2 * time.Second), true},
+		"a fetch in flight":             {func(_ *testing.T, c *cache.Cache[string], o *origin) { o.set(time.Second, nil); c.Prefetch("a") }, false},
+		"an invalidated token":          {func(t *testing.T, c *cache.Cache[string], _ *origin) { c.Invalidate(get(t, c, "a").Token) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -65,7 +65,7 @@ func TestOlderFetchNeverOverwritesTheAnswerToAChallenge(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		require.Equal(t, "a{x}-2", get(t, c, "a").Token)
-		require.Equal(t, "a{x}-2", waited, "its waiters get the newer answer, too")
+		require.Equal(t, "a{x}-2", waited, "its waiters also get the newer answer")
 	})
 }
 
@@ -81,7 +81,7 @@ func TestOlderChallengeNeverOverwritesANewerOne(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		require.Equal(t, "a{new}-2", get(t, c, "a").Token)
-		require.Equal(t, "a{old}-1", older, "but it answers those who asked it")
+		require.Equal(t, "a{old}-1", older, "its own caller still gets its answer")
 	})
 }
 
@@ -98,17 +98,17 @@ func TestChallengeHeedsRetryAfterButNotBackoff(t *testing.T) {
 		require.ErrorIs(t, err, errDown)
 		_, err = c.Renew(t.Context(), "a", "{x}")
 		require.ErrorIs(t, err, errDown)
-		require.Equal(t, 2, o.count(), "back-off does not hold a challenge back")
+		require.Equal(t, 2, o.count(), "back-off does not delay a challenge")
 		_, err = c.Renew(t.Context(), "a", "{x}")
 		require.ErrorIs(t, err, errDown)
-		require.Equal(t, 2, o.count(), "the same challenge gets the same answer, a failure too")
+		require.Equal(t, 2, o.count(), "the same challenge gets the same answer, even a failure")
 
 		o.set(0, errThrottled)
 		_, err = c.Renew(t.Context(), "a", "{y}")
 		require.ErrorIs(t, err, errThrottled)
 		_, err = c.Renew(t.Context(), "a", "{z}")
 		require.ErrorIs(t, err, errThrottled)
-		require.Equal(t, 3, o.count(), "a pause that was asked for does")
+		require.Equal(t, 3, o.count(), "a requested pause does")
 	})
 }
 
@@ -124,7 +124,7 @@ func TestFailedChallengeLeavesTheCachedToken(t *testing.T) {
 	})
 }
 
-func TestInvalidateDropsThatVeryToken(t *testing.T) {
+func TestInvalidateDropsOnlyThatToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
 		c := cache.New(o.fetch, nil)
@@ -153,7 +153,7 @@ func TestOlderFetchNeverBringsBackWhatWasInvalidated(t *testing.T) {
 		calls, slow := 0, make(chan struct{})
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
 			calls++
-			token := "revoked" // the other side answers from a cache of its own
+			token := "revoked" // the server answers from its own cache
 			if calls > 2 {
 				token = "new"
 			}
@@ -167,7 +167,7 @@ func TestOlderFetchNeverBringsBackWhatWasInvalidated(t *testing.T) {
 		get(t, c, "a") // starts the background refresh
 		synctest.Wait()
 		c.Invalidate("revoked")
-		require.Equal(t, "new", get(t, c, "a").Token, "without waiting for the older fetch")
+		require.Equal(t, "new", get(t, c, "a").Token, "does not wait for the older fetch")
 		close(slow)
 		synctest.Wait()
 		require.Equal(t, "new", get(t, c, "a").Token)
@@ -182,7 +182,8 @@ func TestChallengeInFlightNeverBringsBackWhatWasInvalidated(t *testing.T) {
 			if claims != "" {
 				time.Sleep(time.Second)
 			}
-			return azcore.AccessToken{Token: "revoked", ExpiresOn: time.Now().Add(time.Hour)}, nil // from a cache of the other side's own
+			// From the server's own cache.
+			return azcore.AccessToken{Token: "revoked", ExpiresOn: time.Now().Add(time.Hour)}, nil
 		}, nil)
 		get(t, c, "a")
 		go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
@@ -190,9 +191,9 @@ func TestChallengeInFlightNeverBringsBackWhatWasInvalidated(t *testing.T) {
 		c.Invalidate("revoked")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Zero(t, c.Status()[0].ExpiresOn, "it was asked for before the invalidation")
+		require.Zero(t, c.Status()[0].ExpiresOn, "that request was sent before the invalidation")
 		renew(t, c, "a", "{y}")
-		require.NotZero(t, c.Status()[0].ExpiresOn, "who asks later and gets the very same, is told that it is good")
+		require.NotZero(t, c.Status()[0].ExpiresOn, "the same token in reply to a later request is good")
 		require.Equal(t, 3, fetches)
 	})
 }
@@ -207,22 +208,21 @@ func TestRenewNeverReturnsAnExpiredToken(t *testing.T) {
 	})
 }
 
-func TestChallengeInFlightIsTheKeysNextToken(t *testing.T) {
+func TestGetDoesNotWaitForAChallenge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &origin{delay: time.Second}
-		c := cache.New(o.fetch, nil)
-		go func() { _, _ = c.Renew(t.Context(), "cold", "{x}") }()
+		c := cache.New(func(ctx context.Context, key, claims string) (azcore.AccessToken, error) {
+			if claims != "" {
+				<-ctx.Done()
+				return azcore.AccessToken{}, ctx.Err()
+			}
+			return azcore.AccessToken{Token: "plain", ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}, nil)
+		go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
 		synctest.Wait()
-		require.Equal(t, "cold{x}-1", get(t, c, "cold").Token, "a cold key waits for it")
-
-		first := get(t, c, "stale")
-		time.Sleep(time.Until(first.RefreshOn))
-		go func() { _, _ = c.Renew(t.Context(), "stale", "{x}") }()
-		synctest.Wait()
-		require.Equal(t, first, get(t, c, "stale"), "a stale hit starts no refresh beside it")
-		time.Sleep(2 * time.Second)
-		require.Equal(t, "stale{x}-2", get(t, c, "stale").Token)
-		require.Equal(t, 3, o.count())
+		start := time.Now()
+		require.Equal(t, "plain", get(t, c, "a").Token)
+		require.Zero(t, time.Since(start))
+		time.Sleep(time.Minute)
 	})
 }
 
@@ -250,12 +250,15 @@ func TestInvalidatingTheOldTokenKeepsTheAnswerToAChallenge(t *testing.T) {
 		go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
 		synctest.Wait()
 		c.Invalidate(old)
+		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Equal(t, "a{x}-2", get(t, c, "a").Token)
 		require.Equal(t, 2, o.count())
 	})
 }
 
-// refusing asks for a token at each interval, and has every one refused. It returns the fetches that this took.
+// refusing gets a token every interval and reports each one as refused. It returns how many fetches
+// that caused.
 func refusing(t *testing.T, c *cache.Cache[string], o *origin, requests int, interval time.Duration) int {
 	before := o.count()
 	for range requests {
@@ -298,28 +301,28 @@ func TestRefusedTokenIsDroppedAtOnceUnlessItReplacesARefusedOne(t *testing.T) {
 		second := get(t, c, "a").Token
 		require.Equal(t, "a-2", second)
 		for range 20 {
-			c.Refused("a-1") // by others that were sent it
+			c.Refused("a-1") // reports of earlier requests
 		}
 		c.Refused(second)
-		require.Equal(t, second, get(t, c, "a").Token, "the resource may refuse every token")
+		require.Equal(t, second, get(t, c, "a").Token, "the resource may be refusing every token")
 		c.Refused("b-1")
-		require.Equal(t, "b-2", get(t, c, "b").Token, "another key's first")
+		require.Equal(t, "b-2", get(t, c, "b").Token, "first refusal for this key")
 
 		c.Invalidate(second)
-		require.Equal(t, "a-3", get(t, c, "a").Token, "who is sure need not wait")
+		require.Equal(t, "a-3", get(t, c, "a").Token, "Invalidate needs no pause")
 		time.Sleep(2 * time.Second)
 		c.Refused("a-3")
 		require.Equal(t, "a-4", get(t, c, "a").Token, "after the pause")
 	})
 }
 
-func TestPauseAfterARefusalStartsAnew(t *testing.T) {
+func TestPauseAfterARefusalStartsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
 		c := cache.New(o.fetch, nil)
 		refusing(t, c, o, 600, time.Second)
 		time.Sleep(2 * time.Minute)
 		get(t, c, "a")
-		require.Equal(t, 2, refusing(t, c, o, 3, 2*time.Second), "a pause of 1 to 2 s again")
+		require.Equal(t, 2, refusing(t, c, o, 3, 2*time.Second), "the pause is 1 to 2 s again")
 	})
 }

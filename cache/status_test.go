@@ -10,7 +10,7 @@ import (
 	"github.com/entrafed/entrafed/cache"
 )
 
-func TestStatusTellsEachKeysState(t *testing.T) {
+func TestStatusReportsEachKeysState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
 		c := cache.New(o.fetch, nil)

@@ -4,83 +4,161 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/entrafed/entrafed/internal/redact"
 )
 
-// OnWait makes the cache call begin when a caller starts to wait for a fetch, and the function that begin returns when it
-// stops waiting, with the flight's ID ([FlightOf]) and the error. Hits do not wait. A panic in either is dropped, for it says
-// nothing about the token. Call it before anything else: unlike the other methods it is not safe for concurrent use.
-func (c *Cache[K]) OnWait(begin func(ctx context.Context, key K) (end func(flight string, err error))) {
-	c.onWait = begin
+// wait is one caller's wait.
+type wait struct {
+	by     *Flight                     // the flight that waits; nil for a caller from outside
+	flight *Flight                     // the flight that the caller currently waits for
+	result chan func() (string, error) // passed to OnWait; nil until the caller sleeps
 }
 
-// wait waits for f in the sight of OnWait.
-func (c *Cache[K]) wait(ctx context.Context, key K, f *flight) error {
-	if c.onWait == nil || f.ID == "" {
-		return f.wait(ctx)
+// join makes the caller wait for f instead of the previous flight.
+func (w *wait) join(f *Flight) {
+	if w.flight != f {
+		w.leave()
+		w.flight = f
+		if f.waitsFor(w.by) { // a ring would have no end
+			w.by = nil
+		}
+		if w.by != nil {
+			w.by.inner = f
+		}
+		if w.counts() {
+			f.join()
+		}
 	}
-	var end func(flight string, err error)
-	harmless(func() { end = c.onWait(ctx, key) })
-	err := f.wait(ctx)
-	harmless(func() { end(f.ID, err) })
+}
+
+// leave ends the caller's wait for its flight.
+func (w *wait) leave() {
+	if w.flight != nil && w.counts() {
+		w.flight.leave()
+	}
+	if w.by != nil {
+		w.by.inner = nil
+	}
+}
+
+// counts reports whether a caller from outside waits, directly or for the flight that waits.
+func (w *wait) counts() bool { return w.by == nil || w.by.waiters.Load() > 0 }
+
+// waitsFor reports whether f is other or waits for it, directly or by way of others.
+func (f *Flight) waitsFor(other *Flight) bool {
+	for f != nil && f != other {
+		f = f.inner
+	}
+	return f != nil
+}
+
+// join adds a waiter to f. With its first one, f becomes a waiter of the flight that it waits for.
+func (f *Flight) join() {
+	if f.waiters.Add(1) == 1 && f.inner != nil {
+		f.inner.join()
+	}
+}
+
+// leave removes a waiter from f, and notifies f if it was the last one.
+func (f *Flight) leave() {
+	if f.waiters.Add(-1) > 0 {
+		return
+	}
+	select {
+	case f.deserted <- struct{}{}:
+	default:
+	}
+	if f.inner != nil {
+		f.inner.leave()
+	}
+}
+
+// wait returns the wait of a caller. A fetch of this cache that asks it for another token, one at a
+// time, waits on behalf of its own waiters.
+func (c *Cache[K]) wait(ctx context.Context) *wait {
+	by, ok := ctx.Value(flightKey{}).(*Flight)
+	if !ok || by.owner != c || by.inner != nil || by.landed {
+		return &wait{}
+	}
+	return &wait{by: by}
+}
+
+// end ends the wait. err is the caller's result.
+func (w *wait) end(err error) {
+	w.leave()
+	if w.result != nil {
+		w.result <- func() (string, error) { return w.flight.id, err }
+	}
+}
+
+// sleep unlocks the cache until changed is closed or ctx ends.
+func (c *Cache[K]) sleep(ctx context.Context, w *wait, key K, changed <-chan struct{}) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	if w.result == nil && c.options.OnWait != nil {
+		w.result = make(chan func() (string, error), 1)
+		go harmless(func() { c.options.OnWait(ctx, key, func() (string, error) { return (<-w.result)() }) })
+	}
+	select {
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
+
+// harmless calls an observer and swallows its panic.
+func harmless(observe func()) {
+	defer func() { _ = recover() }()
+	observe()
+}
+
+// gaveUp returns the error of a caller whose context has ended. f is the flight that it waited for,
+// or nil.
+func (e *entry[K]) gaveUp(ctx context.Context, f *Flight) error {
+	doing, last := "not started", e.failure.err
+	if f != nil {
+		p := f.progress.Load()
+		doing, last = p.doing, cmp.Or(p.err, f.before)
+		for f = f.inner; f != nil; f = f.inner {
+			last = cmp.Or(f.progress.Load().err, f.before, last)
+		}
+	}
+	state := ctx.Err().Error()
+	if cause := context.Cause(ctx); !errors.Is(ctx.Err(), cause) {
+		state += " (" + redact.New().Text(cause.Error(), redact.MaxText) + ")"
+	}
+	err := unfinished(state+"; the exchange was "+doing, last, ctx.Err(), context.Cause(ctx))
+	err.doing = doing
 	return err
 }
 
-// harmless calls what is only there to be told.
-func harmless(tell func()) {
-	defer func() { _ = recover() }()
-	tell()
+// unfinishedError says why there is no result.
+type unfinishedError struct {
+	state string
+	doing string // what the fetch was doing when the caller gave up
+	last  error  // how the fetch last failed; nil if it has not
+	chain error  // for errors.Is and errors.As
 }
 
-// wait returns the flight's error when it has landed, or ctx's when that ends first.
-func (f *flight) wait(ctx context.Context) error {
-	select {
-	case <-f.done:
-		return f.err
-	default:
-	}
-	select {
-	case <-f.done:
-		return f.err
-	case <-ctx.Done():
-		p := f.progress.Load()
-		return newWaitError(ctx, p.doing, cmp.Or(p.err, f.before))
-	}
+func unfinished(state string, last error, why ...error) *unfinishedError {
+	return &unfinishedError{state: state, last: last, chain: errors.Join(append(why, last)...)}
 }
 
-// waitError is what a caller gets whose context ended before the flight it waited for.
-type waitError struct {
-	ended error // the context's
-	cause error // why, when the context's owner told
-	doing string
-	last  error
+// State returns the error's text without the fetch's last failure.
+func (e *unfinishedError) State() string { return e.state }
+
+// Doing returns what the fetch was doing when the caller gave up, as [Flight.Report] has it. It is
+// empty if the caller did not.
+func (e *unfinishedError) Doing() string { return e.doing }
+
+// Last returns how the fetch last failed, or nil if it has not.
+func (e *unfinishedError) Last() error { return e.last }
+
+func (e *unfinishedError) Error() string {
+	if e.last == nil {
+		return e.state
+	}
+	return e.state + "; its last failure: " + e.last.Error()
 }
 
-func newWaitError(ctx context.Context, doing string, last error) *waitError {
-	e := &waitError{ended: ctx.Err(), doing: doing, last: last}
-	if cause := context.Cause(ctx); !errors.Is(e.ended, cause) {
-		e.cause = cause
-	}
-	return e
-}
-
-func (e *waitError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.ended.Error())
-	if e.cause != nil {
-		fmt.Fprintf(&b, " (%s)", redact.New("").Text(e.cause.Error(), redact.MaxText))
-	}
-	b.WriteString("; the exchange was " + e.doing)
-	if e.last != nil {
-		fmt.Fprintf(&b, "; its last failure: %s", e.last)
-	}
-	return b.String()
-}
-
-func (e *waitError) Unwrap() []error {
-	return slices.DeleteFunc([]error{e.ended, e.cause, e.last}, func(err error) bool { return err == nil })
-}
+func (e *unfinishedError) Unwrap() error { return e.chain }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/entrafed/entrafed/credential"
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/test/links"
 )
 
 var (
@@ -24,7 +25,8 @@ type floorKey struct {
 	cae            bool
 }
 
-// BenchmarkFloor is what a hit cannot go below: one load by a three-field key and one reading of the clock.
+// BenchmarkFloor is the lower bound of a hit: one load by a three-field key and one reading of the
+// clock.
 func BenchmarkFloor(b *testing.B) {
 	var m sync.Map
 	k := floorKey{tenantID, vault, false}
@@ -65,7 +67,8 @@ func BenchmarkHitParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkColdStart is a new credential's first token through the whole stack, but for the network.
+// BenchmarkColdStart gets a new credential's first token through the whole stack except the
+// network.
 func BenchmarkColdStart(b *testing.B) {
 	options := benchOptions(b)
 	b.ReportAllocs()
@@ -77,7 +80,7 @@ func BenchmarkColdStart(b *testing.B) {
 	}
 }
 
-// TestHitAllocatesNothing asserts what can be asserted of the benchmarks on any machine.
+// TestHitAllocatesNothing asserts the part of the benchmarks that holds on any machine.
 func TestHitAllocatesNothing(t *testing.T) {
 	c, ctx, options := holding(t, 1000), context.Background(), scope(numbered(500))
 	require.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.GetToken(ctx, options) }))
@@ -86,6 +89,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 func numbered(i int) string { return fmt.Sprintf("https://r%d.example/.default", i) }
 
 func benchOptions(tb testing.TB) *credential.Options {
+	links.Need(tb)
 	entra := &entratest.Server{}
 	file, err := new(entratest.Cluster).Project(tb.TempDir(), "token", entratest.TokenRequest{})
 	require.NoError(tb, err)

@@ -18,15 +18,15 @@ import (
 type boundRig struct {
 	*rig
 	url, ca string
-	names   chan string // server names asked for, one for each request
+	names   chan string // requested server names, one per request
 }
 
-// newBoundRig returns a rig that is set up for the proxy, but for the variables.
+// newBoundRig returns a rig that is set up for the proxy, except for the variables.
 func newBoundRig(t *testing.T) *boundRig {
 	r := &boundRig{rig: newRig(t), names: make(chan string, 10)}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		r.names <- q.TLS.ServerName
-		http.StripPrefix("/base", &r.entra).ServeHTTP(w, q)
+		http.StripPrefix("/base", r.Entra).ServeHTTP(w, q)
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS() // its certificate is for *.example.com and 127.0.0.1
@@ -42,6 +42,11 @@ func TestIdentityBindingOfTheEnvironment(t *testing.T) {
 	for name, set := range map[string]func(t *testing.T, r *boundRig) (sni string){
 		"CA data": func(t *testing.T, r *boundRig) string {
 			t.Setenv("AZURE_KUBERNETES_CA_DATA", r.ca)
+			return ""
+		},
+		"CA data, in a container that sets the webhook's CA file to nothing": func(t *testing.T, r *boundRig) string {
+			t.Setenv("AZURE_KUBERNETES_CA_DATA", r.ca)
+			t.Setenv("AZURE_KUBERNETES_CA_FILE", "")
 			return ""
 		},
 		"CA file": func(t *testing.T, r *boundRig) string {
@@ -70,11 +75,11 @@ func TestIdentityBindingOfTheEnvironment(t *testing.T) {
 			require.Equal(t, before, r.options.ClientOptions)
 
 			require.Equal(t, get(t, c, scope(vault)), get(t, c, scope(vault)))
-			requests := r.entra.Requests()
+			requests := r.Entra.Requests()
 			require.Len(t, requests, 1)
 			require.Equal(t, "login.microsoftonline.com", requests[0].Host)
 			require.Equal(t, "/"+tenantID+"/oauth2/v2.0/token", requests[0].Path)
-			require.Equal(t, r.file.Token(), requests[0].Assertion)
+			require.Equal(t, r.Projection.Token(), requests[0].Assertion)
 			require.Equal(t, clientID, requests[0].ClientID)
 			require.Equal(t, "yes", requests[0].Header.Get("X-Injected"))
 			require.Equal(t, sni, <-r.names)
@@ -89,7 +94,7 @@ func TestAuthorityIsKeptBehindTheProxy(t *testing.T) {
 	t.Setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")
 	t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", "usgovvirginia")
 	get(t, r.credential(t), scope(vault))
-	require.Equal(t, "usgovvirginia.login.microsoftonline.us", r.entra.Requests()[0].Host)
+	require.Equal(t, "usgovvirginia.login.microsoftonline.us", r.Entra.Requests()[0].Host)
 }
 
 func TestRotatedCAOfTheProxyIsPickedUp(t *testing.T) {
@@ -103,26 +108,26 @@ func TestRotatedCAOfTheProxyIsPickedUp(t *testing.T) {
 	get(t, c, scope(storage))
 	writeOver(t, path, "\n"+r.ca)
 	get(t, c, scope("https://graph.microsoft.com/.default"))
-	require.Len(t, r.entra.Requests(), 3)
+	require.Len(t, r.Entra.Requests(), 3)
 }
 
-// Whoever switches it on need not know whether the cluster has identity bindings.
+// The option is safe to set whether or not the cluster has identity bindings.
 func TestNoIdentityBindingInTheEnvironment(t *testing.T) {
 	r := newBoundRig(t)
-	r.options.Transport = &r.entra
+	r.options.Transport = r.Entra
 	get(t, r.credential(t), scope(vault))
-	require.Equal(t, "login.microsoftonline.com", r.entra.Requests()[0].Host)
+	require.Equal(t, "login.microsoftonline.com", r.Entra.Requests()[0].Host)
 }
 
 func TestIdentityBindingIsOffUnlessAskedFor(t *testing.T) {
 	r := newBoundRig(t)
 	r.options.EnableAzureProxy = false
-	r.options.Transport = &r.entra
+	r.options.Transport = r.Entra
 	for _, name := range bindingVariables {
 		t.Setenv(name, "nonsense")
 	}
 	get(t, r.credential(t), scope(vault))
-	require.Len(t, r.entra.Requests(), 1)
+	require.Len(t, r.Entra.Requests(), 1)
 	require.Empty(t, r.names)
 }
 
@@ -173,14 +178,14 @@ func TestMalformedIdentityBindingIsNamed(t *testing.T) {
 func TestTransportThatCannotHoldTheCAIsNamed(t *testing.T) {
 	r := newBoundRig(t)
 	t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", "https://proxy.example")
-	r.options.Transport = &r.entra
+	r.options.Transport = r.Entra
 	get(t, r.credential(t), scope(vault))
-	require.Len(t, r.entra.Requests(), 1, "without a CA and a name, any transport will do")
+	require.Len(t, r.Entra.Requests(), 1, "without a CA and a name, any transport will do")
 
 	t.Setenv("AZURE_KUBERNETES_SNI_NAME", "binding.example.com")
 	_, err := credential.New(&r.options)
 	require.ErrorContains(t, err, "AZURE_KUBERNETES_SNI_NAME: the proxy's CA and server name cannot be set on this Transport")
-	require.ErrorContains(t, err, "give an *http.Client")
+	require.ErrorContains(t, err, "use an *http.Client")
 }
 
 func TestUntrustedProxyIsNamed(t *testing.T) {
@@ -190,5 +195,5 @@ func TestUntrustedProxyIsNamed(t *testing.T) {
 	_, err := r.credential(t).GetToken(t.Context(), scope(vault))
 	require.ErrorContains(t, err, r.url+"/"+tenantID)
 	require.ErrorContains(t, err, "certificate signed by unknown authority")
-	require.Empty(t, r.entra.Requests())
+	require.Empty(t, r.Entra.Requests())
 }

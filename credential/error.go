@@ -1,9 +1,12 @@
 package credential
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,38 +18,144 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// tokenError is every error of GetToken: what was asked for, and what went wrong.
-type tokenError struct {
+// Error is the type of every error of [Credential.GetToken]. It describes the request and the
+// failure, and holds no secret. [errors.As] and [errors.Is] find the wrapped error: an
+// [*exchange.Error] if Entra ID refused, the error of the caller's context, or that of the
+// federated token's source.
+type Error struct {
 	asked string
+	step  string // that failed, in an error of a step before the one that was asked for
 	err   error
 }
 
-// explain adds what was asked for to an error of GetToken.
+// Steps before an exchange, and what they bring.
+const (
+	blueprintStep = "the blueprint's token for the agent"
+	accountStep   = "the agent's token for its user account"
+)
+
+// explain turns err into an error of GetToken.
 func (c *Credential) explain(options *policy.TokenRequestOptions, err error) error {
-	tenant := options.TenantID
-	if tenant == "" {
-		tenant = c.tenants.home.spelling
-	}
-	return &tokenError{
-		asked: redact.New("").Clean(fmt.Sprintf("scope %q, client ID %q, tenant %q", strings.Join(options.Scopes, " "), c.clientID, tenant)), // a token given as a tenant, say
-		err:   err,
-	}
+	return &Error{asked: asked(strings.Join(options.Scopes, " "), cmp.Or(options.TenantID, c.home.spelling), c.identity.Value()), err: err}
 }
 
-// Error is one line, whatever those that it wraps are: sources, transports and policies may be anybody's.
-func (e *tokenError) Error() string {
-	return redact.OneLine("credential: no token for " + e.asked + ": " + e.err.Error())
+// asked describes the request in bounded length. It removes tokens that were passed by mistake, for
+// example as a tenant.
+func asked(scopes, tenant string, p principal) string {
+	shown := func(s string) string { return redact.Clip(clean(s), 64) }
+	text := fmt.Sprintf("scope %q, client ID %q, tenant %q", redact.Clip(clean(scopes), 128), shown(p.ClientID), shown(tenant))
+	switch {
+	case p.fmiPath != "":
+		text += fmt.Sprintf(", for the agent %q", shown(p.fmiPath))
+	case p.agent != "":
+		text += fmt.Sprintf(", agent %q", shown(p.agent))
+	}
+	switch {
+	case p.username != "":
+		text += fmt.Sprintf(", user account %q", shown(p.username))
+	case p.hasUser():
+		text += ", on behalf of a user"
+	}
+	return text
 }
-func (e *tokenError) Unwrap() error { return e.err }
 
-// NonRetriable keeps azcore from retrying what was retried, or is remembered, here.
-func (e *tokenError) NonRetriable() {}
+// Error returns one line of bounded length: the request, the likely cause and its fix, Entra ID's
+// reply, the claims presented to it, and the IDs that identify the request in its logs. A log that
+// cuts the line at 1,000 bytes keeps cause and fix.
+func (e *Error) Error() string {
+	parts := []string{"credential: no token for " + e.chain()}
+	if h := e.hint(); h.Cause != "" {
+		parts = append(parts, "likely cause: "+h.Cause, "fix: "+h.Fix)
+	}
+	if refused := e.refused(); refused != nil {
+		parts = append(parts, refused.refusal.Said(), e.state(), "presented: "+refused.presented, refused.refusal.IDs())
+	} else {
+		parts = append(parts, e.cause().Error())
+	}
+	return redact.OneLine(parts[0] + ": " + join(parts[1:]))
+}
 
-// LogValue keeps the error one line in logs: slog's text handler would print %+v.
-func (e *tokenError) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+// Summary returns one line that stays the same from attempt to attempt while the cause is the same:
+// it has no IDs, times, counts or ports. A controller can store it in a status condition, where a
+// changing text would trigger the next reconcile. For a refusal it has the code, its meaning in
+// short, the likely cause and the fix.
+func (e *Error) Summary() string {
+	refused := e.refused()
+	if refused == nil {
+		failure := failureOf(e.err)
+		if late, ok := errors.AsType[*overdueError](failure); ok {
+			// Several timeouts can end the wait; which one does varies.
+			return "no " + late.what + " in time"
+		}
+		return stable(failure.Error())
+	}
+	said := refused.refusal
+	code := said.Code
+	if len(said.EntraCodes) > 0 {
+		code = strings.TrimSpace(fmt.Sprintf("AADSTS%d %s", said.EntraCodes[0], code))
+	}
+	if code == "" {
+		code = fmt.Sprintf("HTTP %d, not the reply of a token endpoint", said.StatusCode)
+	}
+	parts := []string{code}
+	if _, ok := errors.AsType[*Error](e.err); ok {
+		parts = []string{"no token for " + e.chain(), code}
+	}
+	if h := refused.stable; h.Cause != "" {
+		parts = append(parts, h.Means, "likely cause: "+h.Cause, "fix: "+h.Fix)
+	}
+	return redact.OneLine(join(parts))
+}
 
-// Format prints the block for %+v, and the line for every other verb.
-func (e *tokenError) Format(s fmt.State, verb rune) {
+// chain returns the request and, if an earlier step of it failed, that step.
+func (e *Error) chain() string {
+	inner, ok := errors.AsType[*Error](e.err)
+	switch {
+	case !ok:
+		return e.asked
+	case inner.step == "": // another credential is the source
+		return e.asked + ": failed at its assertion, a token for " + inner.chain()
+	}
+	return e.asked + ": failed at " + inner.step
+}
+
+// Cause returns the likely cause, without a full stop; empty if it is unknown.
+func (e *Error) Cause() string { return e.hint().Cause }
+
+// Fix returns how to fix the likely cause, without a full stop; empty if it is unknown.
+func (e *Error) Fix() string { return e.hint().Fix }
+
+// Step names an exchange before the one that was asked for, such as "the blueprint's token for the
+// agent": the one that failed, or that had not finished when the caller gave up. It is empty if
+// there was no such exchange.
+func (e *Error) Step() string {
+	if inner, ok := errors.AsType[*Error](e.err); ok {
+		return inner.step
+	}
+	gaveUp, ok := errors.AsType[interface {
+		error
+		Doing() string
+	}](e.err)
+	for _, step := range []string{blueprintStep, accountStep} {
+		if ok && gaveUp.Doing() == waitingFor(step) {
+			return step
+		}
+	}
+	return ""
+}
+
+// Unwrap returns the underlying failure.
+func (e *Error) Unwrap() error { return e.err }
+
+// NonRetriable keeps azcore from retrying failures that were already retried here, or are
+// remembered.
+func (e *Error) NonRetriable() {}
+
+// LogValue keeps the error on one line in logs: slog's text handler would print %+v.
+func (e *Error) LogValue() slog.Value { return slog.StringValue(e.Error()) }
+
+// Format prints a block for people for %+v, and one line for every other verb.
+func (e *Error) Format(s fmt.State, verb rune) {
 	if verb == 'v' && s.Flag('+') {
 		_, _ = s.Write([]byte(e.block()))
 		return
@@ -54,89 +163,196 @@ func (e *tokenError) Format(s fmt.State, verb rune) {
 	fmt.Fprintf(s, fmt.FormatString(s, verb), e.Error())
 }
 
-// block tells the same as Error, a line for each part.
-func (e *tokenError) block() string {
-	parts := []struct{ name, text string }{{"asked for", e.asked}}
-	add := func(name, text string) { parts = append(parts, struct{ name, text string }{name, text}) }
-	if refused, ok := errors.AsType[*refusedError](e.err); ok {
-		said, ids := refused.said()
-		// What surrounds the refusal: a back-off, a context that ended.
-		if around := strings.Replace(e.err.Error(), refused.Error(), "the refusal below", 1); around != "the refusal below" {
-			add("state", around)
-		}
-		add("Entra said", said)
-		add("in short", refused.hint.Means)
-		add("presented", refused.presented)
-		add("likely cause", refused.hint.Cause)
-		add("fix", refused.hint.Fix)
-		add("IDs", ids)
-	} else {
-		add("error", e.err.Error())
-	}
+// block returns the parts of Error on lines of their own.
+func (e *Error) block() string {
 	var b strings.Builder
 	b.WriteString("credential: no token")
-	for _, part := range parts {
-		if part.text != "" {
-			fmt.Fprintf(&b, "\n  %-14s%s", part.name+":", redact.OneLine(part.text))
+	add := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "\n  %-14s%s", name+":", redact.OneLine(text))
 		}
 	}
+	add("asked for", e.chain())
+	refused := e.refused()
+	if refused == nil {
+		add("error", e.cause().Error())
+		add("likely cause", e.Cause())
+		add("fix", e.Fix())
+		return b.String()
+	}
+	add("state", e.state())
+	add("Entra said", refused.refusal.Said())
+	add("in short", refused.hint.Means)
+	add("presented", refused.presented)
+	add("likely cause", refused.hint.Cause)
+	add("fix", refused.hint.Fix)
+	add("IDs", refused.refusal.IDs())
 	return b.String()
 }
 
-// refusedError is a refusal with what the federated token said of itself, which is not secret, and what to make of it.
-type refusedError struct {
-	err       error
-	presented string
-	hint      hint.Hint
+// cause returns what went wrong, at the step that failed.
+func (e *Error) cause() error {
+	if inner, ok := errors.AsType[*Error](e.err); ok {
+		return inner.cause()
+	}
+	return e.err
 }
 
-// refused adds to err, which is Entra ID's refusal, what that was presented with, which it does not always say, and the likely cause.
-func (c *Credential) refused(err error, refusal *exchange.Error, r exchange.Request) error {
-	presented, token := "", (*tokenfile.Token)(nil)
-	if parsed, bad := tokenfile.Parse(r.Assertion); bad != nil {
-		_, why, _ := strings.Cut(bad.Error(), tokenfile.ErrMalformed.Error()+": ")
-		presented = "an assertion that is not a JWT as RFC 7519 has it: " + why
-	} else {
-		presented, token = describe(parsed), &parsed
+// refused returns Entra ID's refusal, or nil.
+func (e *Error) refused() *refusedError {
+	refused, _ := errors.AsType[*refusedError](e.err)
+	return refused
+}
+
+func (e *Error) hint() hint.Hint {
+	if refused := e.refused(); refused != nil {
+		return refused.hint
 	}
-	return &refusedError{err: err, presented: presented, hint: hint.For(refusal, token, hint.Settings{
+	return hint.OfFailure(e.err)
+}
+
+// state describes what happened around a refusal: a back-off, a context that ended, a later
+// failure.
+func (e *Error) state() string {
+	around, ok := errors.AsType[interface {
+		error
+		State() string // the error's text without the refusal
+	}](e.err)
+	if !ok {
+		return ""
+	}
+	return around.State()
+}
+
+// failureOf returns the failure that err remembers, or err.
+func failureOf(err error) error {
+	if around, ok := errors.AsType[interface {
+		error
+		Last() error // nil if there was none
+	}](err); ok && around.Last() != nil {
+		return around.Last()
+	}
+	return err
+}
+
+// join separates the parts that are not empty.
+func join(parts []string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "; ")
+}
+
+// volatile matches the parts that differ between two errors with the same cause: GUIDs, times,
+// ports, durations and counts.
+var volatile = regexp.MustCompile(`[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}` +
+	`|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?` +
+	`|\b(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:]+\]):\d+` +
+	`|\b\d+(?:\.\d+)?(?:h\d+m\d+(?:\.\d+)?s|m\d+(?:\.\d+)?s|ns|µs|ms|s|m|h)\b` +
+	`|\bfailure \d+\b`)
+
+// stable replaces the volatile parts of text.
+func stable(text string) string { return redact.OneLine(volatile.ReplaceAllString(text, "…")) }
+
+// overdueError is a timeout: what did not arrive, and after how long.
+type overdueError struct {
+	what    string
+	elapsed time.Duration
+	err     error
+}
+
+func (e *overdueError) Error() string {
+	return fmt.Sprintf("no %s within %s: %v", e.what, e.elapsed.Round(100*time.Millisecond), e.err)
+}
+
+func (e *overdueError) Unwrap() error { return e.err }
+
+// refusedError is a refusal by Entra ID, with the token that it refused and the hint for it.
+type refusedError struct {
+	refusal   *exchange.Error
+	token     *tokenfile.Token // nil if the presented assertion is unreadable
+	presented string           // the token's claims, which are not secret
+	hint      hint.Hint
+	stable    hint.Hint // the hint without parts that differ between attempts
+}
+
+// refused explains Entra ID's refusal of k's request.
+func (c *core) refused(refusal *exchange.Error, k key, r exchange.Request) *refusedError {
+	e, d := &refusedError{refusal: refusal}, k.identity.Value().derivation
+	derived := d.agent != ""
+	token, err := tokenfile.Parse(r.Assertion)
+	switch {
+	case derived:
+		e.presented = blueprintStep + audience(token)
+	case err != nil:
+		e.presented = "an assertion that is not a JWT as RFC 7519 has it: " + err.Error()
+	default:
+		e.presented, e.token = describe(token), &token
+	}
+	for _, more := range []struct{ what, token string }{
+		{"the user's token", r.UserAssertion}, {accountStep, r.UserFederatedCredential},
+	} {
+		if token, _ := tokenfile.Parse(more.token); more.token != "" {
+			e.presented += "; " + more.what + audience(token)
+		}
+	}
+	settings := hint.Settings{
 		ClientID: r.ClientID, TenantID: r.TenantID, Scope: strings.Join(r.Scopes, " "),
-		Host: c.client.Host(), Binding: c.binding, BindingOffered: env(envTokenProxy) != "",
-		Source: c.source.name, FromFile: c.source.file, Now: time.Now(),
-	})}
+		Host: c.client.Host(), Binding: c.client.TokenProxy(), BindingOffered: env(envTokenProxy) != "",
+		Source: c.source.name, FromFile: c.source.file, Derived: derived, Delegated: d.hasUser(), Now: time.Now(),
+	}
+	e.hint = hint.For(refusal, e.token, settings)
+	settings.Stable = true
+	e.stable = hint.For(refusal, e.token, settings)
+	return e
 }
 
 func (e *refusedError) Error() string {
-	s := e.err.Error() + "; presented: " + e.presented
-	if hint := e.hint.String(); hint != "" {
-		s += "; " + hint
-	}
-	return s
+	parts := []string{e.refusal.Error(), "presented: " + e.presented, e.hint.String()}
+	return join(parts)
 }
-func (e *refusedError) Unwrap() error { return e.err }
+func (e *refusedError) Unwrap() error { return e.refusal }
 
-// Hint is for package diagnose, which tells the same link by link.
+// Hint is for package diagnose, which reports it link by link.
 func (e *refusedError) Hint() hint.Hint { return e.hint }
 
-// said returns the refusal without the IDs in it, and those.
-func (e *refusedError) said() (said, ids string) {
-	said = e.err.Error()
-	refusal, _ := errors.AsType[*exchange.Error](e.err)
-	var found []string
-	for _, id := range []string{
-		"correlation ID " + refusal.CorrelationID, "trace ID " + refusal.TraceID, "time " + refusal.Timestamp.UTC().Format(time.RFC3339),
-	} {
-		if before, after, ok := strings.Cut(said, "; "+id); ok && !strings.HasSuffix(id, " ") {
-			said, found = before+after, append(found, id)
-		}
-	}
-	return said, strings.Join(found, ", ")
+// stale reports whether the federated token may have been replaced since it was read. It is false
+// for nil.
+func (e *refusedError) stale() bool {
+	return e != nil && slices.ContainsFunc(e.refusal.EntraCodes, hint.StaleAssertion)
 }
 
-// describe tells a federated token's claims.
+// then prefixes err with the refusal, which usually explains more. On a nil e it returns err.
+func (e *refusedError) then(err error) error {
+	if e == nil {
+		return err
+	}
+	return &afterRefusalError{e, err}
+}
+
+// afterRefusalError is an error that prevented another attempt after a refusal.
+type afterRefusalError struct {
+	refused *refusedError
+	err     error
+}
+
+func (e *afterRefusalError) Error() string   { return e.refused.Error() + "; " + e.State() }
+func (e *afterRefusalError) State() string   { return "then: " + e.err.Error() }
+func (e *afterRefusalError) Unwrap() []error { return []error{e.refused, e.err} }
+
+// mostClaim limits how much of a claim is shown. Entra ID accepts at most 600 characters, so a
+// longer claim is wrong anyway.
+const mostClaim = 600
+
+// audience describes a token that Entra ID issued without revealing a user. It returns "" if the
+// token is unreadable.
+func audience(token tokenfile.Token) string {
+	if len(token.Audience) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (audience %q, expiry %s)", redact.Clip(strings.Join(token.Audience, " "), mostClaim), token.Expiry.Format(time.RFC3339))
+}
+
+// describe returns a federated token's claims.
 func describe(token tokenfile.Token) string {
-	// Entra ID takes at most 600 characters of each; what is longer is wrong, and no reason for a longer error.
-	const most = 600
+	const most = mostClaim
 	s := fmt.Sprintf("issuer %q, subject %q, audience %q", redact.Clip(token.Issuer, most), redact.Clip(token.Subject, most), redact.Clip(strings.Join(token.Audience, " "), most))
 	if !token.Expiry.IsZero() {
 		s += ", expiry " + token.Expiry.Format(time.RFC3339)

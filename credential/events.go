@@ -7,26 +7,38 @@ import (
 	"time"
 )
 
-// ExchangeEvent tells of one finished exchange, for metrics. It holds no secret, and may be kept: no two share anything.
+// ExchangeEvent describes one finished exchange, for metrics. It holds no secret. It may be kept:
+// events share no memory.
 type ExchangeEvent struct {
 	TenantID  string // in lower case
 	ClientID  string
+	Subject   string // in a [Pool]
+	Agent     string // client ID of the agent identity that signs in; see [Credential.Agent]
+	FMIPath   string // client ID of the agent identity that the blueprint's token is for
+	User      bool   // for a user: on behalf of one, or an agent's user account
+	Grant     string // OAuth's grant_type
 	Scopes    []string
 	EnableCAE bool
 
-	Challenge     bool   // it answered a claims challenge
-	Background    bool   // nobody waited for it when it started, though somebody may since: a refresh ahead of time, or a prefetch
-	CorrelationID string // sent as client-request-id, by which Entra ID's logs find the exchange
+	Challenge bool // the exchange answered a claims challenge
+	// Background is set if nobody waited when the exchange started, though somebody may by now: it
+	// was an early refresh, or a prefetch.
+	Background    bool
+	CorrelationID string // sent as client-request-id, which Entra ID's logs contain
 
 	Start    time.Time
 	Duration time.Duration // from reading the federated token to the last reply, pauses included
-	Attempts int           // token requests, azcore's HTTP retries not counted; zero if no federated token could be had
+	// Attempts counts token requests, excluding azcore's HTTP retries. It is zero if no federated
+	// token was available.
+	Attempts int
 
 	ExpiresOn time.Time // of the new access token; zero after a failure
-	Err       error     // nil after a success, else as GetToken's: [errors.As] finds an [*exchange.Error] if Entra ID refused
+	// Err is nil after a success. Otherwise it is as from GetToken: [errors.As] finds an
+	// [*exchange.Error] if Entra ID refused.
+	Err error
 }
 
-// events is where exchanges are told of.
+// events reports exchanges to the logger and the hook.
 type events struct {
 	logger     *slog.Logger
 	onExchange func(ExchangeEvent)
@@ -42,27 +54,25 @@ func newEvents(logger *slog.Logger, onExchange func(ExchangeEvent)) events {
 	return events{logger, onExchange}
 }
 
-// story is what is told of one exchange. It ends once: when the exchange returns or is abandoned.
-type story struct {
+// record collects one exchange's event.
+type record struct {
 	events
-	event    ExchangeEvent // as it began
-	attempts atomic.Int32
-	ended    atomic.Bool // no lock: a hook may hang
+	event ExchangeEvent // as it began
+	sent  atomic.Int32  // token requests
 }
 
-// soFar is the event of an exchange that has come to err.
-func (s *story) soFar(err error) ExchangeEvent {
-	event := s.event
-	event.Duration, event.Attempts, event.Err = time.Since(event.Start), int(s.attempts.Load()), err
+func (r *record) attempts() int { return int(r.sent.Load()) }
+
+// soFar returns the event as of now, with err as its outcome.
+func (r *record) soFar(err error) ExchangeEvent {
+	event := r.event
+	event.Duration, event.Attempts, event.Err = time.Since(event.Start), r.attempts(), err
 	return event
 }
 
-// finished tells of an exchange that succeeded or failed for good.
-func (s *story) finished(ctx context.Context, expiresOn time.Time, err error) {
-	if s.ended.Swap(true) {
-		return
-	}
-	event := s.soFar(err)
+// finished reports an exchange that succeeded or failed for good.
+func (r *record) finished(ctx context.Context, expiresOn time.Time, err error) {
+	event := r.soFar(err)
 	event.ExpiresOn = expiresOn
 	level, message := slog.LevelInfo, "exchange"
 	switch {
@@ -74,16 +84,17 @@ func (s *story) finished(ctx context.Context, expiresOn time.Time, err error) {
 	default:
 		level, message = slog.LevelError, "exchange failed"
 	}
-	s.log(ctx, level, message, event, slog.Duration("duration", event.Duration), slog.Int("attempts", event.Attempts))
-	s.onExchange(event)
+	go r.log(ctx, level, message, event, slog.Duration("duration", event.Duration), slog.Int("attempts", event.Attempts))
+	r.onExchange(event)
 }
 
-// retrying tells of a refusal that may pass by itself.
-func (s *story) retrying(ctx context.Context, refusal error, pause time.Duration) {
-	event := s.soFar(refusal)
-	s.log(ctx, slog.LevelInfo, "retrying a refusal that may pass", event, slog.Duration("pause", pause), slog.Int("attempts", event.Attempts))
+// retrying reports a refusal that another attempt follows.
+func (r *record) retrying(ctx context.Context, refusal error, pause time.Duration) {
+	event := r.soFar(refusal)
+	go r.log(ctx, slog.LevelInfo, "retrying a refusal that may clear up", event, slog.Duration("pause", pause), slog.Int("attempts", event.Attempts))
 }
 
+// log writes one record. It needs its own goroutine, because a handler may block or panic.
 func (e events) log(ctx context.Context, level slog.Level, message string, event ExchangeEvent, more ...slog.Attr) {
 	attrs := append([]slog.Attr{
 		slog.String("tenant", event.TenantID),
@@ -91,6 +102,14 @@ func (e events) log(ctx context.Context, level slog.Level, message string, event
 		slog.Any("scopes", event.Scopes),
 		slog.String("correlation_id", event.CorrelationID),
 	}, more...)
+	for _, of := range []struct{ name, value string }{{"agent", event.Agent}, {"fmi_path", event.FMIPath}} {
+		if of.value != "" {
+			attrs = append(attrs, slog.String(of.name, of.value))
+		}
+	}
+	if event.User {
+		attrs = append(attrs, slog.String("grant", event.Grant))
+	}
 	if pause := pauseAsked(event.Err); pause > 0 {
 		attrs = append(attrs, slog.Duration("retry_after", pause))
 	}
@@ -99,5 +118,6 @@ func (e events) log(ctx context.Context, level slog.Level, message string, event
 	} else {
 		attrs = append(attrs, slog.Time("expires_on", event.ExpiresOn))
 	}
+	defer func() { _ = recover() }()
 	e.logger.LogAttrs(ctx, level, "entrafed: "+message, attrs...)
 }

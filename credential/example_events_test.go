@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"os"
 	"strings"
+	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
@@ -15,12 +15,16 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// One call per finished exchange makes metrics. Callers wait for it, so it only counts.
+// One call per finished exchange is enough for metrics. The credential does not wait for the hook,
+// so the example does.
 func ExampleExchangeEvent() {
 	var entra entratest.Server
-	counts := new(expvar.Map) // of a real program: expvar.NewMap, or what its metrics library has
+	var reported sync.WaitGroup
+	reported.Add(2)
+	counts := new(expvar.Map) // in a program: expvar.NewMap, or a metrics library
 	options := inPod(&entra)  // in a pod: &credential.Options{}
 	options.OnExchange = func(e credential.ExchangeEvent) {
+		defer reported.Done()
 		counts.Add("exchanges", 1)
 		counts.AddFloat("seconds", e.Duration.Seconds())
 		if e.Err != nil {
@@ -36,18 +40,29 @@ func ExampleExchangeEvent() {
 			log.Fatal(err)
 		}
 	}
+	reported.Wait()
 	fmt.Println(counts.Get("exchanges"), "exchanges, failures:", counts.Get("failures"))
 	// Output: 2 exchanges, failures: <nil>
 }
 
-// A logger is told of exchanges, of failures and of retries, and of no token.
+// logLines is a log writer that an example can wait for.
+type logLines chan string
+
+func (l logLines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// A logger receives exchanges, failures and retries, but no token. The credential does not wait for
+// it, so the example does.
 func ExampleOptions_logger() {
 	var entra entratest.Server
+	logged := make(logLines) // in a program: os.Stderr
 	options := inPod(&entra) // in a pod: &credential.Options{}
-	options.Logger = slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+	options.Logger = slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Value.Kind() == slog.KindTime || a.Value.Kind() == slog.KindDuration || strings.HasSuffix(a.Key, "_id") {
-				return slog.Attr{} // so that this example prints the same each time
+				return slog.Attr{} // so that the output is always the same
 			}
 			return a
 		},
@@ -60,5 +75,6 @@ func ExampleOptions_logger() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Print(<-logged)
 	// Output: level=INFO msg="entrafed: exchange" tenant=aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee scopes=[https://vault.azure.net/.default] attempts=1
 }

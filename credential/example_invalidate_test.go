@@ -14,8 +14,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A role was granted a moment ago, and the token in memory is older. Only that very token is dropped: who comes second with it
-// does no harm.
+// A role was granted a moment ago, and the token in memory is older. Invalidate drops only that
+// token, so a second call with it does nothing.
 func ExampleCredential_Invalidate() {
 	var entra entratest.Server
 	cred, err := credential.New(inPod(&entra)) // in a pod: credential.New(nil)
@@ -32,7 +32,7 @@ func ExampleCredential_Invalidate() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cred.Invalidate(old.Token) // nothing: it is not the cached one
+	cred.Invalidate(old.Token) // does nothing: it is no longer the cached one
 	kept, err := cred.GetToken(context.Background(), vault)
 	if err != nil {
 		log.Fatal(err)
@@ -41,7 +41,8 @@ func ExampleCredential_Invalidate() {
 	// Output: true true
 }
 
-// The policy goes into the options of each Azure SDK client. Here the client is azcore's, and its resource refuses the first token.
+// The policy goes into the options of each Azure SDK client. Here the client is azcore's, and its
+// resource refuses the first token.
 func ExampleCredential_InvalidateOn401() {
 	var entra entratest.Server
 	cred, err := credential.New(inPod(&entra)) // in a pod: credential.New(nil)
@@ -49,7 +50,8 @@ func ExampleCredential_InvalidateOn401() {
 		log.Fatal(err)
 	}
 	client, err := azcore.NewClient("example", "v1.0.0", runtime.PipelineOptions{
-		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(cred, []string{"https://vault.azure.net/.default"}, nil)}, // as the clients of services do
+		// Service clients add this policy themselves.
+		PerRetry: []policy.Policy{runtime.NewBearerTokenPolicy(cred, []string{"https://vault.azure.net/.default"}, nil)},
 	}, &policy.ClientOptions{
 		PerRetryPolicies: []policy.Policy{cred.InvalidateOn401()},
 		Transport:        new(revoking),
@@ -74,7 +76,7 @@ func ExampleCredential_InvalidateOn401() {
 	// 200 with token 2
 }
 
-// revoking is a resource that refuses the first token that it sees.
+// revoking is a resource that refuses the first token it sees.
 type revoking struct{ first string }
 
 func (v *revoking) Do(r *http.Request) (*http.Response, error) {

@@ -17,12 +17,13 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// Options win over the environment. New sends nothing, and does not read the token file, which may appear later.
+// Options take precedence over the environment. New sends nothing, and does not read the token
+// file, which may appear later.
 func ExampleNew() {
 	options := &credential.Options{
 		ClientID:      "11111111-2222-4333-8444-555555555555",
 		TenantID:      "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
-		TokenFilePath: "/var/run/secrets/azure/tokens/azure-identity-token",
+		TokenFilePath: "/var/run/secrets/azure/wi/token/azure-identity-token",
 	}
 	options.Cloud = cloud.AzureGovernment
 	cred, err := credential.New(options)
@@ -33,8 +34,8 @@ func ExampleNew() {
 	// Output: credential for client ID "11111111-2222-4333-8444-555555555555" in tenant "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 }
 
-// A federated token that is in no file comes from a function: of GitHub Actions, SPIFFE, a managed identity. It is called anew for
-// each exchange, so it need not cache.
+// A function can supply the federated token instead of a file, for example from GitHub Actions,
+// SPIFFE or a managed identity. It is called for each exchange, so it need not cache.
 func ExampleNew_assertion() {
 	var entra entratest.Server
 	var issuer entratest.Cluster
@@ -55,28 +56,28 @@ func ExampleNew_assertion() {
 	// Output: <nil>
 }
 
-// One error tells everything that is wrong, by the names of variable and option.
+// One error reports all problems, by the names of variables and options.
 func ExampleNew_wrong() {
-	defer environment(map[string]string{
-		"AZURE_CLIENT_ID":      "11111111-2222-4333-8444-555555555555",
-		"AZURE_TENANT_ID":      "contoso/common",
-		"AZURE_AUTHORITY_HOST": "http://login.microsoftonline.com",
-	})()
-	_, err := credential.New(&credential.Options{TokenFilePath: "/var/run/secrets/azure/tokens/azure-identity-token"})
+	defer environment(
+		"AZURE_CLIENT_ID=11111111-2222-4333-8444-555555555555",
+		"AZURE_TENANT_ID=contoso/common",
+		"AZURE_AUTHORITY_HOST=http://login.microsoftonline.com",
+	)()
+	_, err := credential.New(&credential.Options{TokenFilePath: "/var/run/secrets/azure/wi/token/azure-identity-token"})
 	fmt.Println(strings.ReplaceAll(err.Error(), "; ", "\n"))
 	// Output:
-	// credential: AZURE_TENANT_ID (or Options.TenantID) is "contoso/common": a tenant is a GUID or a domain name
+	// credential: AZURE_TENANT_ID (or Options.TenantID) is "contoso/common", which is neither a GUID nor a domain name
 	// AZURE_AUTHORITY_HOST: authority "http://login.microsoftonline.com" is not an https URL with a host, such as https://host.example
 }
 
-// A program that runs in pods and on developers' machines falls back where nothing of a workload identity is configured, and only
-// there: an error of a broken pod must be seen.
+// A program that runs in pods and on developers' machines falls back only where no part of a
+// workload identity is configured: the error of a broken pod must be visible.
 func ExampleNew_fallback() {
-	defer environment(nil)() // no pod
+	defer environment()() // not in a pod
 	newCredential := func() (azcore.TokenCredential, error) {
 		cred, err := credential.New(nil)
 		if errors.Is(err, credential.ErrNotConfigured) {
-			return developer{}, nil // azidentity.NewAzureCLICredential(nil), say
+			return developer{}, nil // for example azidentity.NewAzureCLICredential(nil)
 		}
 		return cred, err
 	}
@@ -88,8 +89,9 @@ func ExampleNew_fallback() {
 // developer stands for a credential of azidentity.
 type developer struct{ azcore.TokenCredential }
 
-// In a pod with an AKS identity binding, token requests go to a proxy in the cluster, which is known by a CA and a name of its own.
-// The option is for pods that may have one: without the variables, requests go to Entra ID.
+// In a pod with an AKS identity binding, token requests go to a proxy in the cluster, which has its
+// own CA and server name. The option is for pods that may have one: without the variables, requests
+// go to Entra ID.
 func ExampleNew_identityBinding() {
 	var entra entratest.Server
 	ca, err := entratest.NewCA()
@@ -104,17 +106,17 @@ func ExampleNew_identityBinding() {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	defer server.Close()
-	defer environment(map[string]string{
-		"AZURE_KUBERNETES_TOKEN_PROXY": server.URL,
-		"AZURE_KUBERNETES_SNI_NAME":    "proxy.ests.aks.example",
-		"AZURE_KUBERNETES_CA_DATA":     string(ca.PEM()),
-	})()
+	defer environment(
+		"AZURE_KUBERNETES_TOKEN_PROXY="+server.URL,
+		"AZURE_KUBERNETES_SNI_NAME=proxy.ests.aks.example",
+		"AZURE_KUBERNETES_CA_DATA="+string(ca.PEM()),
+	)()
 
 	cred, err := credential.New(&credential.Options{
 		ClientID:         "11111111-2222-4333-8444-555555555555",
 		TenantID:         "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
 		EnableAzureProxy: true,
-		Assertion: func(context.Context) (string, error) { // in a pod, the file has such a token
+		Assertion: func(context.Context) (string, error) { // in a pod, the file holds such a token
 			return new(entratest.Cluster).Token(entratest.TokenRequest{Audiences: []string{"api://AKSIdentityBinding"}})
 		},
 	})

@@ -13,8 +13,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A readiness probe: the pod gets traffic once it has had its tokens, and while they are valid. It sends nothing to Entra ID,
-// however often it is asked.
+// A readiness probe: the pod gets traffic while its tokens are valid. The probe sends nothing to
+// Entra ID, however often it is called.
 func ExampleKeyStatus_Ready() {
 	var entra entratest.Server
 	cred, err := credential.New(inPod(&entra)) // in a pod: credential.New(nil)

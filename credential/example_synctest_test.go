@@ -12,18 +12,22 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// Inside a bubble the time is the bubble's, and the fake Entra ID needs no network: an outage of an hour takes milliseconds. An
-// example function has no *testing.T, so this one is a test.
+// Inside a synctest bubble time is virtual, and the fake Entra ID needs no network, so an outage of
+// an hour takes milliseconds. An example function has no *testing.T, so this one is a test.
 func TestExampleOfAnOutageInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var entra entratest.Server
-		cred, err := credential.New(inPod(&entra))
+		pod, err := entratest.NewPod(t.TempDir(), nil)
+		require.NoError(t, err)
+		options := &credential.Options{ClientID: pod.ClientID, TenantID: pod.TenantID, TokenFilePath: pod.TokenFile}
+		options.Transport = pod.Entra
+		options.Cloud.ActiveDirectoryAuthorityHost = pod.AuthorityHost
+		cred, err := credential.New(options)
 		require.NoError(t, err)
 		vault := policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}}
 		_, err = cred.GetToken(t.Context(), vault)
 		require.NoError(t, err)
 
-		entra.SetReply(new(entratest.Unavailable(0)))
+		pod.Entra.SetReply(new(entratest.Unavailable(0)))
 		time.Sleep(59 * time.Minute)
 		_, err = cred.GetToken(t.Context(), vault)
 		require.NoError(t, err, "the token in memory is still valid")
@@ -31,8 +35,9 @@ func TestExampleOfAnOutageInABubble(t *testing.T) {
 		_, err = cred.GetToken(t.Context(), vault)
 		require.ErrorContains(t, err, "temporarily_unavailable")
 
-		entra.SetReply(nil)
-		time.Sleep(time.Minute) // the longest pause between attempts
+		pod.Entra.SetReply(nil)
+		require.NoError(t, pod.Projection.Rotate()) // as the kubelet has done by now
+		time.Sleep(time.Minute)                     // the longest pause between attempts
 		_, err = cred.GetToken(t.Context(), vault)
 		require.NoError(t, err)
 	})

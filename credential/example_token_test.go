@@ -16,7 +16,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// Azure SDK clients call GetToken before each request. What is cached is returned at once.
+// Azure SDK clients call GetToken before each request. A cached token is returned at once.
 func ExampleCredential_GetToken() {
 	var entra entratest.Server
 	cred, err := credential.New(inPod(&entra)) // in a pod: credential.New(nil)
@@ -36,7 +36,8 @@ func ExampleCredential_GetToken() {
 	// true after 1 request
 }
 
-// Programs branch on the status and on Error.Code, which RFC 6749 defines. AADSTS codes may change; they are for people.
+// Programs branch on the status and on Error.Code, which RFC 6749 defines. AADSTS codes may change;
+// they are for people.
 func ExampleCredential_GetToken_refused() {
 	var entra entratest.Server
 	entra.Enqueue(entratest.Refuse(7000112))
@@ -62,7 +63,7 @@ func ExampleCredential_GetToken_refused() {
 	// Output: Entra ID does not take this workload for the identity: invalid_client [7000112]
 }
 
-// An error is one line for logs. For people, %+v prints it as a block, of which this example shows the end.
+// An error is one line for logs. For people, %+v prints a block; this example shows the end of it.
 func ExampleCredential_GetToken_explained() {
 	var entra entratest.Server
 	entra.Enqueue(entratest.Refuse(7000112))
@@ -78,10 +79,11 @@ func ExampleCredential_GetToken_explained() {
 	}
 	// Output:
 	// likely cause: the application with client ID "11111111-2222-4333-8444-555555555555" is disabled in tenant "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-	// fix:          enable it: portal, Enterprise applications, Properties, Enabled for users to sign in; or az ad sp update --set accountEnabled=true
+	// fix:          enable it in the portal (Enterprise applications, Properties, Enabled for users to sign in) or with az ad sp update --id "11111111-2222-4333-8444-555555555555" --set accountEnabled=true
 }
 
-// A caller waits no longer than its own context. The exchange goes on, for the others and for the next time.
+// A caller waits no longer than its own context allows. The exchange goes on, for other callers and
+// for the next call.
 func ExampleCredential_GetToken_deadline() {
 	var entra entratest.Server
 	entra.SetDelay(20 * time.Millisecond)
@@ -118,8 +120,8 @@ func ExampleCredential_GetToken_tenant() {
 	// Output: /fabrikam.com/oauth2/v2.0/token <nil>
 }
 
-// A claims challenge is an Azure SDK client's to answer. One that a resource sent to other code is answered so; the new token
-// replaces the cached one for everybody.
+// Azure SDK clients answer claims challenges themselves. Other code answers one like this; the new
+// token replaces the cached one for all callers.
 func ExampleCredential_GetToken_claims() {
 	var entra entratest.Server
 	cred, err := credential.New(inPod(&entra)) // in a pod: credential.New(nil)
@@ -127,8 +129,9 @@ func ExampleCredential_GetToken_claims() {
 		log.Fatal(err)
 	}
 	_, err = cred.GetToken(context.Background(), policy.TokenRequestOptions{
-		Scopes:    []string{"https://graph.microsoft.com/.default"},
-		Claims:    `{"access_token":{"nbf":{"essential":true,"value":"1767225600"}}}`, // decoded from the challenge's base64
+		Scopes: []string{"https://graph.microsoft.com/.default"},
+		// Claims are decoded from the challenge's base64.
+		Claims:    `{"access_token":{"nbf":{"essential":true,"value":"1767225600"}}}`,
 		EnableCAE: true,
 	})
 	if err != nil {
@@ -138,14 +141,16 @@ func ExampleCredential_GetToken_claims() {
 	// Output: {"access_token":{"nbf":{"essential":true,"value":"1767225600"},"xms_cc":{"values":["CP1"]}}}
 }
 
-// The exchanges that a program will need can run while it starts. GetToken then waits for them, if they are not over.
+// A program can run the exchanges that it will need while it starts. GetToken waits for those that
+// have not finished.
 func ExampleCredential_Prefetch() {
 	var entra entratest.Server
 	cred, err := credential.New(inPod(&entra)) // in a pod: credential.New(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	vault := policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}, EnableCAE: true} // as SDK clients ask
+	// Azure SDK clients also set EnableCAE.
+	vault := policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}, EnableCAE: true}
 	if err := cred.Prefetch(vault); err != nil {
 		log.Fatal(err)
 	}
@@ -161,6 +166,9 @@ func ExampleCredential_Host() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(cred.Host())
-	// Output: login.microsoftonline.com
+	fmt.Println(cred.ClientID(), "of", cred.TenantID(), "signs in at", cred.Host())
+	fmt.Println("through the token proxy of an identity binding:", cred.TokenProxy())
+	// Output:
+	// 11111111-2222-4333-8444-555555555555 of aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee signs in at login.microsoftonline.com
+	// through the token proxy of an identity binding: false
 }

@@ -3,134 +3,161 @@ package credential
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/entrafed/entrafed/cache"
 	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/internal/trace"
 )
 
-// fetch is one flight of the cache: read the federated token, exchange it, tell what became of it.
-func (c *Credential) fetch(ctx context.Context, k key, claims string) (azcore.AccessToken, error) {
+// fetch is one flight of the cache: it obtains the assertion and exchanges it. It reports the event
+// after the cache has stored the outcome, so that a hook can delay or lose only its own event.
+func (c *core) fetch(ctx context.Context, k key, claims string) (azcore.AccessToken, error) {
 	flight := cache.FlightOf(ctx)
-	tenant, scopes := c.shown(k)
-	told := &story{events: c.events, event: ExchangeEvent{
-		TenantID: tenant, ClientID: clean(c.clientID), Scopes: scopes, EnableCAE: k.cae,
-		Challenge: claims != "", Background: flight.Background, CorrelationID: flight.ID, Start: time.Now(),
+	r := c.request(k)
+	r.Claims, r.CorrelationID = claims, flight.ID()
+	n := c.names(k)
+	rec := &record{events: c.events, event: ExchangeEvent{
+		TenantID: n.tenant, ClientID: n.client, Subject: n.subject, Agent: n.agent, FMIPath: n.fmiPath, User: n.user, Grant: n.grant,
+		Scopes: n.scopes, EnableCAE: k.cae,
+		Challenge: claims != "", Background: flight.Background(), CorrelationID: flight.ID(), Start: time.Now(),
 	}}
-	cache.OnAbandon(ctx, func(err error) { told.finished(ctx, time.Time{}, err) })
-	token, err := azcore.AccessToken{}, errPanicked // unless exchange returns
-	defer func() { told.finished(ctx, token.ExpiresOn, err) }()
-	token, err = c.exchange(ctx, exchange.Request{
-		TenantID:      c.tenants.spelling(k.tenant),
-		ClientID:      c.clientID,
-		Scopes:        strings.Split(k.scopes, " "),
-		Claims:        claims,
-		EnableCAE:     k.cae,
-		CorrelationID: flight.ID,
-	}, told, c.outages.of(k))
-	return token, err
+	flight.OnLanding(func(token azcore.AccessToken, err error) { rec.finished(ctx, token.ExpiresOn, err) })
+	return c.exchange(trace.Aside(ctx), k, r, rec, c.budgets.of(k))
 }
 
-// errPanicked is what events tell of an exchange that did not return; its callers get the cache's error, which says where.
-var errPanicked = errors.New("the source of the federated token, the transport or a policy panicked")
-
-// exchange exchanges the federated token, again where Entra ID's answer may be another by then.
-func (c *Credential) exchange(ctx context.Context, r exchange.Request, told *story, outage outage) (azcore.AccessToken, error) {
-	var refusal error // the last one
+// exchange presents assertions until Entra ID accepts one or a refusal is final.
+func (c *core) exchange(ctx context.Context, k key, r exchange.Request, rec *record, b budget) (azcore.AccessToken, error) {
+	var refused *refusedError // the last refusal
 	for {
-		token, refused, err := c.attempt(ctx, &r, told, refusal)
-		if err != nil {
-			return azcore.AccessToken{}, err
+		before := r
+		err := c.present(ctx, k, &r, refused)
+		switch {
+		case err != nil:
+			return azcore.AccessToken{}, refused.then(err)
+		case refused.stale() && r.Assertion == before.Assertion && r.UserFederatedCredential == before.UserFederatedCredential:
+			return azcore.AccessToken{}, refused // there is nothing newer to present
 		}
-		if refused == nil {
-			outage.over()
+		token, err := c.post(ctx, k, r, rec, refused)
+		if err == nil {
+			b.reset()
 			return token, nil
 		}
-		refusal = refused
-		pause := c.pause(refusal, r.Assertion, int(told.attempts.Load()), outage)
-		if pause <= 0 {
-			return azcore.AccessToken{}, refusal
+		refusal, ok := errors.AsType[*exchange.Error](err)
+		if !ok || errors.Is(err, context.DeadlineExceeded) {
+			return azcore.AccessToken{}, refused.then(err)
 		}
-		told.retrying(ctx, refusal, pause)
-		cache.Report(ctx, "waiting "+pause.Round(time.Millisecond).String()+" to try again", refusal)
-		if !slept(ctx, pause) {
-			return azcore.AccessToken{}, refusal
+		readAgain := refused.stale()
+		refused = c.refused(refusal, k, r)
+		if refused.stale() && !readAgain {
+			continue
+		}
+		pause := c.pause(refused, rec.attempts(), b)
+		if pause <= 0 || !waited(ctx, pause, rec, refused) {
+			return azcore.AccessToken{}, refused
 		}
 	}
 }
 
-// attempt exchanges the federated token; once more, at once, if it was refused as stale and has been replaced since. It returns
-// what Entra ID said, or err if nothing was said that another attempt could change. Its time is its own: that of the flight is
-// longer by what retries may take, which is not for an endpoint that hangs. last is the refusal before.
-func (c *Credential) attempt(ctx context.Context, r *exchange.Request, told *story, last error) (token azcore.AccessToken, refused, err error) {
-	start := time.Now()
+// present sets the tokens that r presents. It replaces tokens of earlier steps that were refused as
+// stale.
+func (c *core) present(ctx context.Context, k key, r *exchange.Request, last *refusedError) error {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
-	for again := false; ; again = true {
-		cache.Report(ctx, "reading "+c.source.name, last)
-		assertion, err := c.source.assertion(ctx)
-		if err == nil {
-			err = ctx.Err() // of a source that ignores it
+	p := k.identity.Value()
+	if p.user != (userID{}) && r.UserAssertion == "" {
+		user := c.users.find(p.user)
+		if user == nil {
+			return errors.New("the user's token was dropped, because no credential uses it any more")
 		}
-		if err != nil {
-			return azcore.AccessToken{}, nil, after(last, overdue(ctx, start, "federated token from "+c.source.name, err))
-		}
-		if again && assertion == r.Assertion {
-			return azcore.AccessToken{}, last, nil // which holds, then
-		}
-		r.Assertion = assertion
-		cache.Report(ctx, "waiting for a reply from "+c.client.Host(), last)
-		told.attempts.Add(1)
-		token, err := c.client.Exchange(ctx, *r)
-		if err == nil {
-			return token, nil, nil
-		}
-		refusal, ok := errors.AsType[*exchange.Error](err)
-		if !ok || ctx.Err() != nil {
-			return azcore.AccessToken{}, nil, after(last, overdue(ctx, start, "token from "+c.client.Host(), err))
-		}
-		last = c.refused(err, refusal, *r)
-		if again || !stale(err) {
-			return azcore.AccessToken{}, last, nil
-		}
+		r.UserAssertion = user.token
 	}
-}
-
-// overdue says of an error for which the attempt that started then ran out of time that it did, because the error reads as if the
-// caller had.
-func overdue(ctx context.Context, start time.Time, what string, err error) error {
-	if ctx.Err() == nil {
+	if p.agent == "" {
+		return c.read(ctx, k, r, last)
+	}
+	if last.stale() {
+		c.cache.Invalidate(r.Assertion)
+		c.cache.Invalidate(r.UserFederatedCredential)
+	}
+	var err error
+	report(ctx, waitingFor(blueprintStep), last)
+	if r.Assertion, err = c.step(ctx, c.stepKey(k, p.blueprint())); err != nil || p.username == "" {
 		return err
 	}
-	return fmt.Errorf("no %s within %s: %w", what, time.Since(start).Round(100*time.Millisecond), err)
+	report(ctx, waitingFor(accountStep), last)
+	r.UserFederatedCredential, err = c.step(ctx, c.stepKey(k, p.account()))
+	return err
 }
 
-// after adds to an error what Entra ID said before, if it did: that is the better hint.
-func after(refusal, err error) error {
-	if refusal == nil {
+// waitingFor describes a flight that waits for a step.
+func waitingFor(step string) string { return "waiting for " + step }
+
+// read sets the federated token in r.
+func (c *core) read(ctx context.Context, k key, r *exchange.Request, last *refusedError) (err error) {
+	report(ctx, "reading "+c.source.name, last)
+	if last.stale() {
+		ctx = context.WithValue(ctx, staleKey{}, r.Assertion)
+	}
+	start := time.Now()
+	r.Assertion, err = c.source.assertion(ctx, k.identity.Value().Identity)
+	if err == nil {
+		err = ctx.Err() // the source may ignore ctx
+	}
+	if err = overdue(start, "federated token from "+c.source.name, err); err != nil {
+		err = &sourceError{c.source.name, err}
+	}
+	return err
+}
+
+// post sends one request. It has its own timeout, so that an endpoint that hangs does not use up
+// the flight's time for retries.
+func (c *core) post(ctx context.Context, k key, r exchange.Request, rec *record, last *refusedError) (azcore.AccessToken, error) {
+	waiting := "waiting for a reply from " + c.client.Host()
+	report(ctx, waiting, last)
+	r.OnRefusal = func(refusal *exchange.Error) { report(ctx, waiting, c.refused(refusal, k, r)) }
+	rec.sent.Add(1)
+	if c.patient.MaxRetries != 0 && cache.FlightOf(ctx).Failures() > 0 {
+		ctx = policy.WithRetryOptions(ctx, c.patient)
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	start := time.Now()
+	token, err := c.client.Exchange(ctx, r)
+	return token, overdue(start, "token from "+c.client.Host(), err)
+}
+
+// report records what the flight is doing, and Entra ID's last refusal, for callers that give up.
+func report(ctx context.Context, doing string, last *refusedError) {
+	var err error
+	if last != nil {
+		err = last
+	}
+	cache.FlightOf(ctx).Report(doing, err)
+}
+
+// overdue adds to err that the attempt, or each try of it, timed out. Without it, the context error
+// would read as if the caller had given up.
+func overdue(start time.Time, what string, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return fmt.Errorf("%w; then: %w", refusal, err)
+	return &overdueError{what, time.Since(start), err}
 }
 
-// slept returns false if ctx ended first.
-func slept(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// waited pauses before another attempt. It returns false if the attempt is pointless: ctx has
+// ended, or nobody waits for the token any longer.
+func waited(ctx context.Context, pause time.Duration, rec *record, last *refusedError) bool {
+	rec.retrying(ctx, last, pause)
+	report(ctx, "waiting "+pause.Round(time.Millisecond).String()+" to try again", last)
+	return cache.FlightOf(ctx).Pause(ctx, pause)
 }
 
-// pauseAsked returns the pause that Entra ID asked for: on 429 and 503 only, where the header is for clients.
+// pauseAsked returns the pause that Entra ID asked for. Only on 429 and 503 is the header meant for
+// clients.
 func pauseAsked(err error) time.Duration {
 	e, ok := errors.AsType[*exchange.Error](err)
 	if !ok || e.StatusCode != http.StatusTooManyRequests && e.StatusCode != http.StatusServiceUnavailable {

@@ -13,8 +13,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// FuzzEnvironment: whatever the environment holds, New returns a credential or an error on one line that names a variable, and
-// shows no password of a URL.
+// FuzzEnvironment checks that for any environment New returns a credential, or an error on one line
+// that names a variable and shows no password of a URL.
 func FuzzEnvironment(f *testing.F) {
 	f.Add(clientID, tenantID, "/var/run/secrets/azure/wi/token/azure-identity-token", "https://login.microsoftonline.com/", "", "", "")
 	f.Add("", "", "", "", "", "", "")
@@ -27,7 +27,7 @@ func FuzzEnvironment(f *testing.F) {
 			"AZURE_KUBERNETES_SNI_NAME": "", "AZURE_KUBERNETES_CA_FILE": "",
 		} {
 			if strings.ContainsRune(value, 0) {
-				return // no environment can hold it
+				return // no environment can hold this value
 			}
 			t.Setenv(name, value)
 		}
@@ -49,8 +49,9 @@ func FuzzEnvironment(f *testing.F) {
 	})
 }
 
-// FuzzChallenge: whatever a resource answers with its 401, an SDK client with InvalidateOn401 sends at most one request more,
-// and its error holds neither the assertion nor an access token.
+// FuzzChallenge checks that, whatever challenge a resource sends with its 401, an SDK client with
+// InvalidateOn401 sends at most one more request, and its error holds neither the assertion nor an
+// access token.
 func FuzzChallenge(f *testing.F) {
 	for _, challenge := range []string{
 		"", "Bearer", `Bearer error="invalid_token"`, `Bearer realm="", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="`,

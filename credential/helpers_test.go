@@ -14,6 +14,7 @@ import (
 
 	"github.com/entrafed/entrafed/credential"
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/test/links"
 )
 
 const (
@@ -23,15 +24,14 @@ const (
 	storage  = "https://storage.azure.com/.default"
 )
 
-// rig is a pod in a fake cluster and the fake Entra ID that it signs in to.
+// rig is a pod, and the options of a program in it.
 type rig struct {
-	entra   entratest.Server
-	cluster entratest.Cluster
-	file    *entratest.Projection
+	*entratest.Pod
 	options credential.Options
 }
 
-// newRig returns a rig whose pod is set up right. The environment is cleared, so that the machine's own does not matter.
+// newRig returns a rig whose pod is set up correctly. It clears the environment, so that the
+// machine's own does not matter.
 func newRig(t *testing.T) *rig {
 	clearEnvironment(t)
 	return newBareRig(t)
@@ -39,13 +39,20 @@ func newRig(t *testing.T) *rig {
 
 // newBareRig is newRig for use inside a bubble, where the environment cannot be changed.
 func newBareRig(t *testing.T) *rig {
-	r := &rig{}
-	file, err := r.cluster.Project(t.TempDir(), "azure-identity-token", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "orders", Pod: "orders-0", Lifetime: 24 * time.Hour})
+	links.Need(t)
+	pod, err := entratest.NewPod(t.TempDir(), &entratest.PodOptions{TenantID: tenantID, Token: entratest.TokenRequest{Lifetime: 24 * time.Hour}})
 	require.NoError(t, err)
-	r.file = file
-	r.options = credential.Options{ClientID: clientID, TenantID: tenantID, TokenFilePath: file.Path()}
-	r.options.Transport = &r.entra
+	r := &rig{Pod: pod, options: credential.Options{ClientID: pod.ClientID, TenantID: pod.TenantID, TokenFilePath: pod.TokenFile}}
+	r.options.Transport = r.Entra
 	return r
+}
+
+// reregister registers the pod with Entra ID under a different tenant or client ID.
+func (r *rig) reregister(t *testing.T, tenantID, clientID string) {
+	t.Helper()
+	require.NoError(t, r.Entra.Revoke(r.Trusted))
+	r.Trusted.TenantID, r.Trusted.ClientID = tenantID, clientID
+	require.NoError(t, r.Entra.Trust(r.Trusted))
 }
 
 func (r *rig) credential(t *testing.T) *credential.Credential {
@@ -55,13 +62,14 @@ func (r *rig) credential(t *testing.T) *credential.Credential {
 	return c
 }
 
-// bindingVariables are those of AKS identity bindings.
+// bindingVariables are the variables of AKS identity bindings.
 var bindingVariables = []string{"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA"}
 
 func clearEnvironment(t *testing.T) {
 	for _, name := range append(bindingVariables,
 		"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME") {
-		t.Setenv(name, "")
+		t.Setenv(name, "") // restores the old value at the end
+		require.NoError(t, os.Unsetenv(name))
 	}
 }
 
@@ -81,7 +89,7 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) Do(req *http.Request) (*http.Response, error) { return f(req) }
 
-// answering is a resource that always answers with the status and the challenges.
+// answering returns a resource that always answers with the status and the challenges.
 func answering(status int, challenges ...string) transportFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Header: http.Header{"Www-Authenticate": challenges}, Body: http.NoBody, Request: req}, nil
@@ -92,7 +100,7 @@ type policyFunc func(*policy.Request) (*http.Response, error)
 
 func (f policyFunc) Do(req *policy.Request) (*http.Response, error) { return f(req) }
 
-// heading is a policy of the user's, which sets a header.
+// heading is a user's policy that sets a header.
 func heading(name string) policy.Policy {
 	return policyFunc(func(req *policy.Request) (*http.Response, error) {
 		req.Raw().Header.Set(name, "yes")

@@ -2,26 +2,27 @@ package credential_test
 
 import (
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/credential"
 	"github.com/entrafed/entrafed/exchange"
-	"github.com/entrafed/entrafed/internal/broken"
+	"github.com/entrafed/entrafed/internal/test/links"
+	"github.com/entrafed/entrafed/internal/test/setups"
 )
 
-// newPod returns a pod that is set up right, and that a test may break.
-func newPod(t *testing.T) *broken.Pod {
+// newPod returns a pod that is set up correctly and that a test may break.
+func newPod(t *testing.T) *setups.Pod {
 	t.Helper()
-	pod, err := broken.NewPod(t.TempDir())
+	links.Need(t)
+	pod, err := setups.NewPod(t.TempDir())
 	require.NoError(t, err)
 	return pod
 }
 
-// signIn returns what a program in the pod sees: the error of New, or of GetToken.
-func signIn(t *testing.T, pod *broken.Pod) error {
+// signIn returns the error that a program in the pod gets from New or GetToken.
+func signIn(t *testing.T, pod *setups.Pod) error {
 	t.Helper()
 	setEnvironment(t, pod)
 	c, err := credential.New(&pod.Options)
@@ -31,7 +32,7 @@ func signIn(t *testing.T, pod *broken.Pod) error {
 	return err
 }
 
-func credentialOf(t *testing.T, pod *broken.Pod) *credential.Credential {
+func credentialOf(t *testing.T, pod *setups.Pod) *credential.Credential {
 	t.Helper()
 	setEnvironment(t, pod)
 	c, err := credential.New(&pod.Options)
@@ -40,14 +41,15 @@ func credentialOf(t *testing.T, pod *broken.Pod) *credential.Credential {
 }
 
 // setEnvironment makes the process's environment the pod's.
-func setEnvironment(t *testing.T, pod *broken.Pod) {
+func setEnvironment(t *testing.T, pod *setups.Pod) {
 	t.Helper()
-	for _, name := range broken.EnvNames() {
-		t.Setenv(name, pod.Env[name])
+	for _, name := range setups.EnvNames() {
+		t.Setenv(name, "") // restores the old value at the end
 	}
+	require.NoError(t, pod.Enter())
 }
 
-// codeOf returns the AADSTS code of a refusal; 0 for what is none, or has none.
+// codeOf returns the AADSTS code of a refusal; 0 if err is not a refusal or has no code.
 func codeOf(err error) int {
 	refusal, ok := errors.AsType[*exchange.Error](err)
 	if !ok || len(refusal.EntraCodes) == 0 {
@@ -58,9 +60,8 @@ func codeOf(err error) int {
 
 // ours returns the part of an error that Entra ID did not write.
 func ours(err error) string {
-	before, after, _ := strings.Cut(err.Error(), "; likely cause: ")
-	if after == "" {
-		return before
+	if e, ok := errors.AsType[*credential.Error](err); ok && e.Cause() != "" {
+		return e.Cause() + "; fix: " + e.Fix()
 	}
-	return after
+	return err.Error()
 }

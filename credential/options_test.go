@@ -16,41 +16,80 @@ import (
 
 func TestEnvironmentConfiguresTheCredential(t *testing.T) {
 	r := newRig(t)
-	t.Setenv("AZURE_CLIENT_ID", clientID+"\n") // as it comes out of a badly made Secret
+	t.Setenv("AZURE_CLIENT_ID", clientID+"\n") // as from a badly made Secret
 	t.Setenv("AZURE_TENANT_ID", " "+tenantID)
-	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", r.file.Path())
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", r.Projection.Path())
 	t.Setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")
 	r.options = credential.Options{}
-	r.options.Transport = &r.entra
+	r.options.Transport = r.Entra
 	get(t, r.credential(t), scope(vault))
-	request := r.entra.Requests()[0]
+	request := r.Entra.Requests()[0]
 	require.Equal(t, clientID, request.ClientID)
 	require.Equal(t, tenantID, request.TenantID)
 	require.Equal(t, "login.microsoftonline.us", request.Host)
-	require.Equal(t, r.file.Token(), request.Assertion)
+	require.Equal(t, r.Projection.Token(), request.Assertion)
 }
 
 func TestNewReadsNoTokenFile(t *testing.T) {
 	r := newRig(t)
 	r.options.TokenFilePath = "/does/not/exist/yet"
 	r.credential(t)
-	require.Empty(t, r.entra.Requests())
+	require.Empty(t, r.Entra.Requests())
 }
 
-func TestNothingConfiguredSaysWhatThatMeans(t *testing.T) {
+// A reader of the first problem should check the webhook, not set variables by hand.
+func TestNothingConfiguredBeginsWithTheCause(t *testing.T) {
 	clearEnvironment(t)
 	for name, options := range map[string]*credential.Options{"nil": nil, "empty": {}, "in part": {ClientID: clientID}} {
 		t.Run(name, func(t *testing.T) {
 			_, err := credential.New(options)
 			require.ErrorIs(t, err, credential.ErrNotConfigured)
-			require.ErrorContains(t, err, `azure.workload.identity/use: "true"`)
-			require.ErrorContains(t, err, "pod template")
+			require.Regexp(t, "^credential: no workload identity is configured here: in a pod, the workload identity webhook did not change it, or not this container: ", err.Error())
+			for _, why := range []string{
+				`the pod template needs the label azure.workload.identity/use: "true"`, "azure.workload.identity/skip-containers", "ephemeral", "another webhook",
+				"AKS keeps it out of kube-system", "azure.workload.identity/client-id",
+			} {
+				require.ErrorContains(t, err, why)
+			}
+			require.Less(t, strings.Index(err.Error(), "kube-system"), strings.Index(err.Error(), "is not set"))
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
 }
 
-func TestMalformedOptionsAreNoMissingEnvironment(t *testing.T) {
+// Wrong options do not mean that nothing is configured.
+func TestOddPathIsNotAMissingEnvironment(t *testing.T) {
+	clearEnvironment(t)
+	_, err := credential.New(&credential.Options{ClientID: clientID, TenantID: tenantID, TokenFilePath: "${TOKEN_FILE}"})
+	require.ErrorContains(t, err, "placeholder")
+	require.NotErrorIs(t, err, credential.ErrNotConfigured)
+}
+
+// The webhook injects no empty value, so the container's env sets it.
+func TestVariableThatIsSetToNothing(t *testing.T) {
+	for _, variable := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"} {
+		for _, nothing := range []string{"", " \n"} {
+			r := newRig(t)
+			for _, assignment := range r.Env() {
+				name, value, _ := strings.Cut(assignment, "=")
+				t.Setenv(name, value)
+			}
+			t.Setenv(variable, nothing)
+			_, err := credential.New(nil)
+			require.ErrorContains(t, err, "credential: "+variable+" is set but empty: remove it")
+			require.NotContains(t, err.Error(), "; AZURE_", "one problem")
+			require.NotErrorIs(t, err, credential.ErrNotConfigured)
+
+			clearEnvironment(t)
+			t.Setenv(variable, nothing)
+			_, err = credential.New(nil)
+			require.ErrorIs(t, err, credential.ErrNotConfigured, "there is no value, even if somebody set the variable")
+			require.NotContains(t, err.Error(), "webhook did not change", "the container's env sets the variable, so the webhook keeps it")
+		}
+	}
+}
+
+func TestMalformedOptionsDoNotMeanNotConfigured(t *testing.T) {
 	r := newRig(t)
 	r.options.TenantID = "bad tenant"
 	_, err := credential.New(&r.options)
@@ -128,113 +167,140 @@ func TestMalformedSettingsAreNamed(t *testing.T) {
 	}
 }
 
-// Values change places, and then one of these is the federated token. No error names more of it than where it is.
-func TestTokenInThePlaceOfASettingIsNotShown(t *testing.T) {
-	for name, row := range map[string]struct {
-		set  func(t *testing.T, o *credential.Options, token string)
-		want string
-	}{
-		"client ID": {
-			func(_ *testing.T, o *credential.Options, token string) { o.ClientID = token },
-			"AZURE_CLIENT_ID (or Options.ClientID) looks like a token",
-		},
-		"client ID, in quotes": {
-			func(_ *testing.T, o *credential.Options, token string) { o.ClientID = `"` + token + `"` },
-			"AZURE_CLIENT_ID (or Options.ClientID) looks like a token",
-		},
-		"client ID of the environment": {
-			func(t *testing.T, o *credential.Options, token string) {
-				o.ClientID = ""
-				t.Setenv("AZURE_CLIENT_ID", token)
-			},
-			"AZURE_CLIENT_ID (or Options.ClientID) looks like a token",
-		},
-		"part of a resource ID": {
-			func(_ *testing.T, o *credential.Options, token string) { o.ClientID = "/subscriptions/" + token },
-			`is an ARM resource ID, "[redacted]": set the client ID of that identity, a GUID: az identity show --ids [redacted] --query clientId`,
-		},
-		"tenant": {
-			func(_ *testing.T, o *credential.Options, token string) { o.TenantID = token },
-			`AZURE_TENANT_ID (or Options.TenantID) is "[redacted]"`,
-		},
-		"tenant, with the characters of a domain name": {
-			func(_ *testing.T, o *credential.Options, token string) {
-				o.TenantID = strings.ReplaceAll(token, "_", "-")
-			},
-			`AZURE_TENANT_ID (or Options.TenantID) is "[redacted]"`,
-		},
-		"tenant of the environment": {
-			func(t *testing.T, o *credential.Options, token string) {
-				o.TenantID = ""
-				t.Setenv("AZURE_TENANT_ID", token)
-			},
-			`AZURE_TENANT_ID (or Options.TenantID) is "[redacted]"`,
-		},
-		"allowed tenant": {
-			func(_ *testing.T, o *credential.Options, token string) {
-				o.AdditionallyAllowedTenants = []string{"*", token}
-			},
-			`Options.AdditionallyAllowedTenants[1] is "[redacted]"`,
-		},
-		"cloud": {
-			func(_ *testing.T, o *credential.Options, token string) { o.Cloud.ActiveDirectoryAuthorityHost = token },
-			`Options.Cloud: authority "[redacted]" is not`,
-		},
-		"authority": {
-			func(t *testing.T, _ *credential.Options, token string) { t.Setenv("AZURE_AUTHORITY_HOST", token) },
-			`AZURE_AUTHORITY_HOST: authority "[redacted]" is not`,
-		},
-		"region": {
-			func(t *testing.T, _ *credential.Options, token string) {
-				t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", token)
-			},
-			`AZURE_REGIONAL_AUTHORITY_NAME: region "[redacted]" is not`,
-		},
-		"token proxy": {
-			func(t *testing.T, o *credential.Options, token string) {
-				o.EnableAzureProxy, o.Transport = true, nil
-				t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", token)
-			},
-			`AZURE_KUBERNETES_TOKEN_PROXY: token proxy "[redacted]" is not`,
-		},
-		"CA file": {
-			func(t *testing.T, o *credential.Options, token string) {
-				o.EnableAzureProxy, o.Transport = true, nil
-				t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", "https://proxy.example")
-				t.Setenv("AZURE_KUBERNETES_CA_FILE", token)
-			},
-			`AZURE_KUBERNETES_CA_FILE: CA file "[redacted]"`,
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t)
-			token := r.file.Token()
-			row.set(t, &r.options, token)
-			_, err := credential.New(&r.options)
-			require.ErrorContains(t, err, row.want)
-			for text := range strings.SplitSeq(token, ".") {
-				require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), text[:20])
-			}
-			require.NotContains(t, err.Error(), "\n")
-		})
+// settings are the places where a value can be set, with their names in New's error.
+var settings = map[string]func(t *testing.T, o *credential.Options, value string){
+	"AZURE_CLIENT_ID (or Options.ClientID)": func(_ *testing.T, o *credential.Options, value string) { o.ClientID = value },
+	"AZURE_TENANT_ID (or Options.TenantID)": func(t *testing.T, o *credential.Options, value string) {
+		o.TenantID = ""
+		t.Setenv("AZURE_TENANT_ID", value)
+	},
+	"AZURE_FEDERATED_TOKEN_FILE (or Options.TokenFilePath)": func(t *testing.T, o *credential.Options, value string) {
+		o.TokenFilePath = ""
+		t.Setenv("AZURE_FEDERATED_TOKEN_FILE", value)
+	},
+	"Options.AdditionallyAllowedTenants[1]": func(_ *testing.T, o *credential.Options, value string) {
+		o.AdditionallyAllowedTenants = []string{"*", value}
+	},
+	"AZURE_AUTHORITY_HOST": func(t *testing.T, _ *credential.Options, value string) { t.Setenv("AZURE_AUTHORITY_HOST", value) },
+	"AZURE_REGIONAL_AUTHORITY_NAME": func(t *testing.T, _ *credential.Options, value string) {
+		t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", value)
+	},
+	"AZURE_KUBERNETES_TOKEN_PROXY": bound("AZURE_KUBERNETES_TOKEN_PROXY"),
+	"AZURE_KUBERNETES_SNI_NAME":    bound("AZURE_KUBERNETES_SNI_NAME"),
+	"AZURE_KUBERNETES_CA_FILE":     bound("AZURE_KUBERNETES_CA_FILE"),
+}
+
+// bound sets one variable of an identity binding.
+func bound(variable string) func(*testing.T, *credential.Options, string) {
+	return func(t *testing.T, o *credential.Options, value string) {
+		o.EnableAzureProxy, o.Transport = true, nil
+		t.Setenv("AZURE_KUBERNETES_TOKEN_PROXY", "https://proxy.example")
+		t.Setenv(variable, value)
 	}
 }
 
-// An application ID URI may have letters in it that a token begins with, and Entra ID is the judge of it.
+// Values get swapped, and then one of these settings holds the federated token, with whatever
+// people copy along with it. The error names the setting and shows nothing of the token.
+func TestTokenInsteadOfASettingIsNotShown(t *testing.T) {
+	for disguise, wear := range map[string]func(token string) string{
+		"plain":          func(token string) string { return token },
+		"in quotes":      func(token string) string { return `"` + token + `"` },
+		"in half quotes": func(token string) string { return `'` + token },
+		"a header":       func(token string) string { return "Bearer " + token },
+		"lower case":     func(token string) string { return "bearer\t" + token },
+		"a pair":         func(token string) string { return "token=" + token },
+		"another pair":   func(token string) string { return `"access_token": "` + token + `"` },
+		"a resource ID":  func(token string) string { return "/subscriptions/" + token },
+		"two segments":   func(token string) string { return token[:strings.LastIndexByte(token, '.')] },
+		"in lines": func(token string) string {
+			return token[:15] + "\n" + token[15:len(token)-60] + "\r\n" + token[len(token)-60:]
+		},
+	} {
+		for name, set := range settings {
+			t.Run(disguise+"/"+name, func(t *testing.T) {
+				r := newRig(t)
+				token := r.Projection.Token()
+				set(t, &r.options, wear(token))
+				_, err := credential.New(&r.options)
+				require.ErrorContains(t, err, name+" looks like a token, so it is not shown: set ")
+				require.NotContains(t, err.Error(), ";", "one problem")
+				require.NotContains(t, err.Error(), "\n")
+				requireNothingOf(t, token, fmt.Sprintf("%v %+v %#v", err, err, err))
+			})
+		}
+	}
+}
+
+// requireNothingOf fails if text contains a piece of the token.
+func requireNothingOf(t *testing.T, token, text string) {
+	t.Helper()
+	for i := 0; i+10 <= len(token); i++ {
+		require.False(t, strings.Contains(text, token[i:i+10]), "the text holds a piece of the token")
+	}
+}
+
+// No environment variable sets this option.
+func TestTokenInsteadOfACloudIsNotShown(t *testing.T) {
+	r := newRig(t)
+	r.options.Cloud.ActiveDirectoryAuthorityHost = r.Projection.Token()
+	_, err := credential.New(&r.options)
+	require.ErrorContains(t, err, `Options.Cloud: authority "[redacted]" is not`)
+	requireNothingOf(t, r.Projection.Token(), fmt.Sprintf("%v %+v %#v", err, err, err))
+}
+
+// For each setting, the error names leftover placeholders and quotes of a template engine or a
+// shell.
+func TestValueThatNobodyMeantIsNamed(t *testing.T) {
+	for value, want := range map[string]string{
+		"${CLIENT_ID}":            `is "${CLIENT_ID}", with a placeholder that was not replaced: set `,
+		"$(CLIENT_ID)":            `is "$(CLIENT_ID)", with a placeholder that was not replaced: set `,
+		"{{ .Values.clientID }}":  `is "{{ .Values.clientID }}", with a placeholder that was not replaced: set `,
+		"<client-id>":             `is "<client-id>", with a placeholder that was not replaced: set `,
+		"REPLACE-WITH-CLIENT-ID":  `is "REPLACE-WITH-CLIENT-ID", with a placeholder that was not replaced: set `,
+		"https://${HOST}/":        `is "https://${HOST}/", with a placeholder that was not replaced: set `,
+		`"` + clientID + `"`:      `is "` + clientID + `", with quotes around it: set `,
+		`'` + clientID:            `is '` + clientID + `, with quotes around it: set `,
+		"file:///var/run/a/token": `is "file:///var/run/a/token", a URL: set `,
+	} {
+		for name, set := range settings {
+			t.Run("", func(t *testing.T) { // a name would become part of the token file's path
+				r := newRig(t)
+				set(t, &r.options, value)
+				_, err := credential.New(&r.options)
+				require.ErrorContains(t, err, "credential: "+name+" "+want)
+				require.NotContains(t, err.Error(), ";", "one problem")
+			})
+		}
+	}
+}
+
+// A path may contain letters that a token begins with.
+func TestPathThatIsNotATokenIsTaken(t *testing.T) {
+	r := newRig(t)
+	for _, path := range []string{"/home/MonkeyJungleOfTheZoo/001/volume/token", "/run/secrets/token/eyJ", "token", `C:\var\run\secrets\token`} {
+		r.options.TokenFilePath = path
+		_, err := credential.New(&r.options)
+		require.NoError(t, err)
+	}
+}
+
+// An application ID URI may contain letters that a token begins with. Entra ID judges whether it is
+// valid.
 func TestClientIDThatIsAURIIsNotTakenForAToken(t *testing.T) {
 	r := newRig(t)
 	r.options.ClientID = "api://contoso.example/SurveyJobs-of-the-whole-company"
+	r.reregister(t, tenantID, r.options.ClientID)
 	get(t, r.credential(t), scope(vault))
-	require.Equal(t, r.options.ClientID, r.entra.Requests()[0].ClientID)
+	require.Equal(t, r.options.ClientID, r.Entra.Requests()[0].ClientID)
 }
 
-// thrown is an error of a user's source, of a type of its own.
+// thrown is a user's own error type.
 type thrown struct{ text string }
 
 func (e *thrown) Error() string { return e.text }
 
 func TestErrorsOfTheAssertionAreWrapped(t *testing.T) {
-	token := newRig(t).file.Token()
+	token := newRig(t).Projection.Token()
 	for name, row := range map[string]struct {
 		text, want string
 		found      bool
@@ -259,7 +325,7 @@ func TestErrorsOfTheAssertionAreWrapped(t *testing.T) {
 			require.NotContains(t, err.Error(), "\n")
 			require.NotContains(t, err.Error(), token[:20])
 			require.Less(t, len(err.Error()), 2500)
-			require.Empty(t, r.entra.Requests())
+			require.Empty(t, r.Entra.Requests())
 		})
 	}
 }

@@ -2,13 +2,10 @@ package credential_test
 
 import (
 	"context"
-	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -22,7 +19,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -32,21 +28,22 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// resource is an Azure service that takes the tokens that the rig's Entra ID signed for it. It numbers them as they appear,
-// from 1, because tokens do not belong into a test's output; 0 is none.
+// resource is an Azure service that accepts the tokens that the rig's Entra ID signed for it. It
+// numbers them from 1 as they arrive, because tokens do not belong in a test's output; 0 means no
+// token.
 type resource struct {
-	t    *testing.T
-	keys jwt.Keyfunc
+	t     *testing.T
+	entra *entratest.Server
 
 	mu      sync.Mutex
 	numbers map[string]int
 	seen    []int
-	claims  []jwt.MapClaims // of the token with that number less one
-	refused map[int]string  // WWW-Authenticate of the 401 for these tokens
+	claims  []map[string]any // index 0 is token 1
+	refused map[int]string   // by token: the WWW-Authenticate of its 401
 }
 
 func (r *rig) resource(t *testing.T) *resource {
-	return &resource{t: t, keys: r.signingKeys(t), numbers: map[string]int{}, refused: map[int]string{0: keyVaultChallenge}}
+	return &resource{t: t, entra: r.Entra, numbers: map[string]int{}, refused: map[int]string{0: keyVaultChallenge}}
 }
 
 const (
@@ -54,7 +51,7 @@ const (
 	plainChallenge    = `Bearer authorization_uri="https://login.microsoftonline.com/common", error="invalid_token"`
 )
 
-// claimsChallenge is that of a resource which revoked the tokens issued before an instant.
+// claimsChallenge is the challenge of a resource that revoked all tokens issued before an instant.
 func claimsChallenge(notBefore int) string {
 	return `Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="` +
 		base64.StdEncoding.EncodeToString([]byte(claimsSince(notBefore))) + `"`
@@ -64,7 +61,7 @@ func claimsSince(notBefore int) string {
 	return fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, notBefore)
 }
 
-// claimsSent is what Entra ID gets for the challenge.
+// claimsSent returns the claims that Entra ID receives for the challenge.
 func claimsSent(notBefore int) string {
 	return strings.TrimSuffix(claimsSince(notBefore), "}}") + `,"xms_cc":{"values":["CP1"]}}}`
 }
@@ -80,7 +77,7 @@ func (s *resource) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// Do makes a resource a transport, for use inside a bubble.
+// Do implements a transport, for use inside a bubble.
 func (s *resource) Do(req *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, req)
@@ -99,8 +96,7 @@ func (s *resource) identify(authorization string) int {
 	if n, known := s.numbers[raw]; known {
 		return n
 	}
-	var claims jwt.MapClaims
-	_, err := jwt.ParseWithClaims(raw, &claims, s.keys, jwt.WithValidMethods([]string{"RS256"}), jwt.WithAudience("https://vault.azure.net"), jwt.WithExpirationRequired())
+	claims, err := s.entra.VerifyToken(raw, "https://vault.azure.net")
 	assert.NoError(s.t, err)
 	assert.Equal(s.t, clientID, claims["appid"])
 	assert.Equal(s.t, tenantID, claims["tid"])
@@ -116,7 +112,7 @@ func (s *resource) refuse(token int, challenge string) {
 	s.refused[token] = challenge
 }
 
-// took returns the tokens that came since the last call.
+// took returns the tokens that arrived since the last call.
 func (s *resource) took() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +121,7 @@ func (s *resource) took() []int {
 	return seen
 }
 
-// overTLS serves it on loopback and returns its URL and the transport that trusts it.
+// overTLS serves the resource on loopback and returns its URL and a transport that trusts it.
 func overTLS(t *testing.T, handler http.Handler) (string, *http.Client) {
 	server := httptest.NewUnstartedServer(handler)
 	server.EnableHTTP2 = true // one connection for all
@@ -134,43 +130,18 @@ func overTLS(t *testing.T, handler http.Handler) (string, *http.Client) {
 	return server.URL, server.Client()
 }
 
-// signingKeys asks Entra ID for its keys, as a resource does.
-func (r *rig) signingKeys(t *testing.T) jwt.Keyfunc {
-	req := httptest.NewRequest(http.MethodGet, "https://login.microsoftonline.com/"+tenantID+"/discovery/v2.0/keys", nil)
-	resp, err := r.entra.Do(req)
-	require.NoError(t, err)
-	var set struct {
-		Keys []struct{ Kid, N, E string }
-	}
-	require.NoError(t, json.NewDecoder(resp.Body).Decode(&set))
-	keys := map[any]*rsa.PublicKey{}
-	for _, k := range set.Keys {
-		n, err := base64.RawURLEncoding.DecodeString(k.N)
-		require.NoError(t, err)
-		e, err := base64.RawURLEncoding.DecodeString(k.E)
-		require.NoError(t, err)
-		keys[k.Kid] = &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-	}
-	return func(token *jwt.Token) (any, error) {
-		if key, ok := keys[token.Header["kid"]]; ok {
-			return key, nil
-		}
-		return nil, errors.New("signed with an unknown key")
-	}
-}
-
 // exchanges returns the token requests.
 func (r *rig) exchanges() []entratest.Request {
-	return slices.DeleteFunc(r.entra.Requests(), func(q entratest.Request) bool { return q.Kind != entratest.KindToken })
+	return slices.DeleteFunc(r.Entra.Requests(), func(q entratest.Request) bool { return q.Kind != entratest.KindToken })
 }
 
-// sdkClient is what an Azure SDK client consists of.
+// sdkClient is the core of an Azure SDK client.
 type sdkClient struct {
 	pipeline runtime.Pipeline
 	url      string
 }
 
-// site is a resource as clients reach it, with the credential that they share and the rig behind that.
+// site is a resource as clients reach it, with their shared credential and its rig.
 type site struct {
 	*rig
 	*resource
@@ -179,10 +150,10 @@ type site struct {
 	transport policy.Transporter
 }
 
-// newSite returns one whose Entra ID and resource are behind sockets.
+// newSite returns a site whose Entra ID and resource are behind sockets.
 func newSite(t *testing.T) site {
 	s := site{rig: newRig(t)}
-	s.options.Cloud.ActiveDirectoryAuthorityHost, s.options.Transport = overTLS(t, &s.entra)
+	s.options.Cloud.ActiveDirectoryAuthorityHost, s.options.Transport = overTLS(t, s.Entra)
 	s.resource = s.rig.resource(t)
 	s.url, s.transport = overTLS(t, s.resource)
 	s.Credential = s.credential(t)
@@ -194,7 +165,7 @@ func (s site) client(perRetry ...policy.Policy) sdkClient {
 	return newSDKClient(s.Credential, s.url, s.transport, perRetry...)
 }
 
-// clients returns n of them.
+// clients returns n clients of the site's resource.
 func (s site) clients(n int, perRetry ...policy.Policy) []sdkClient {
 	all := make([]sdkClient, n)
 	for i := range all {
@@ -233,7 +204,7 @@ func (c sdkClient) wants(t *testing.T, status int) {
 	require.Equal(t, status, got)
 }
 
-// together makes every client send one request at once; all succeed.
+// together sends one request from every client at once. All succeed.
 func together(t *testing.T, clients []sdkClient) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -255,8 +226,8 @@ func repeat(token, n int) []int { return slices.Repeat([]int{token}, n) }
 func TestAzcoresRequestsGoOnWhileTokensAreRefreshed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
-		r.entra.RefreshIn = 30 * time.Minute
-		r.entra.SetDelay(10 * time.Second)
+		r.Entra.RefreshIn = 30 * time.Minute
+		r.Entra.SetDelay(9 * time.Second)
 		service := r.resource(t)
 		c := r.credential(t)
 		clients := site{Credential: c, url: "https://vault.example", transport: service}.clients(5)
@@ -264,9 +235,9 @@ func TestAzcoresRequestsGoOnWhileTokensAreRefreshed(t *testing.T) {
 		for step := range 3 * 60 * 3 { // three hours in steps of 20 s
 			switch time.Duration(step) * 20 * time.Second {
 			case 20 * time.Minute:
-				r.entra.SetReply(new(entratest.Unavailable(0))) // longer than the refresh is due
+				r.Entra.SetReply(new(entratest.Unavailable(0))) // longer than the refresh is due
 			case 50 * time.Minute:
-				r.entra.SetReply(nil) // before the token expires
+				r.Entra.SetReply(nil) // before the token expires
 			}
 			for _, client := range clients {
 				start := time.Now()
@@ -359,7 +330,8 @@ func TestPlain401OfManyClientsCausesOneExchange(t *testing.T) {
 	require.Len(t, s.exchanges(), 2)
 }
 
-// TestKeyVaultsHandshake is that of azsecrets, azkeys and azcertificates: they ask without a token first, to learn the scope.
+// TestKeyVaultsHandshake covers azsecrets, azkeys and azcertificates: they first ask without a
+// token, to learn the scope.
 func TestKeyVaultsHandshake(t *testing.T) {
 	s := newSite(t)
 	before := get(t, s.Credential, policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true})
@@ -425,6 +397,62 @@ func TestWhat401DropsAToken(t *testing.T) {
 	}
 }
 
+// azcore parses only Bearer challenges with quoted parameters in padded base64. A challenge that it
+// cannot parse must not keep the refused token alive.
+func TestChallengeThatTheClientCannotAnswerCountsAsAPlain401(t *testing.T) {
+	for name, row := range map[string]struct {
+		challenge string
+		exchanges []int // total, after each request
+	}{
+		"unquoted":       {`Bearer error=insufficient_claims, claims=eyJ9`, []int{1, 1, 2}},
+		"another scheme": {`PoP error="insufficient_claims", claims="eyJ9"`, []int{1, 1, 2}},
+		"one that it answers itself, and is refused all the same": {claimsChallenge(1700000000), []int{2, 3, 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newBareRig(t)
+				c := r.credential(t)
+				client := newSDKClient(c, "https://vault.example", answering(http.StatusUnauthorized, row.challenge), c.InvalidateOn401())
+				var exchanges []int
+				for range row.exchanges {
+					_, _ = client.send(t.Context())
+					exchanges = append(exchanges, len(r.Entra.Requests()))
+					time.Sleep(time.Minute)
+				}
+				require.Equal(t, row.exchanges, exchanges)
+			})
+		})
+	}
+}
+
+// Requests that are under way together are challenged together. That counts as one challenge.
+func TestClientsThatAreChallengedTogetherAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		c := r.credential(t)
+		token := get(t, c, scope(vault)).Token
+		pipeline := runtime.NewPipeline("test", "v1.0.0", runtime.PipelineOptions{}, &policy.ClientOptions{
+			PerRetryPolicies: []policy.Policy{c.InvalidateOn401()},
+			Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+				time.Sleep(time.Second)
+				return answering(http.StatusUnauthorized, claimsChallenge(1700000000))(req)
+			}),
+		})
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				req, err := runtime.NewRequest(t.Context(), http.MethodGet, "https://vault.example")
+				require.NoError(t, err)
+				req.Raw().Header.Set("Authorization", "Bearer "+token)
+				_, err = pipeline.Do(req)
+				require.NoError(t, err)
+			})
+		}
+		wg.Wait()
+		require.Equal(t, token, get(t, c, scope(vault)).Token)
+	})
+}
+
 func TestPolicyPassesTransportErrorsOn(t *testing.T) {
 	r := newRig(t)
 	c := r.credential(t)
@@ -463,15 +491,16 @@ func TestErrorsOfTheCredentialStopAzcoresRetries(t *testing.T) {
 		status   int
 		requests int
 	}{
-		"refused":     {entratest.Refuse(700016), 400, 1},
-		"throttled":   {entratest.Throttle(time.Minute), 429, 1},
-		"unavailable": {entratest.Unavailable(0), 503, 4}, // retried within the exchange, by azcore's policy
+		"refused":   {entratest.Refuse(700016), 400, 1},
+		"throttled": {entratest.Throttle(time.Minute), 429, 1},
+		// azcore's policy retries these within the exchange.
+		"unavailable": {entratest.Unavailable(0), 503, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newBareRig(t)
 				service := r.resource(t)
-				r.entra.SetReply(&row.reply)
+				r.Entra.SetReply(&row.reply)
 				c := &counted{Credential: r.credential(t)}
 				_, err := newSDKClient(c, "https://vault.example", service).send(t.Context())
 				e, ok := errors.AsType[*exchange.Error](err)
@@ -489,7 +518,7 @@ func TestRequestWaitsNoLongerThanItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
 		service := r.resource(t)
-		r.entra.SetDelay(10 * time.Second)
+		r.Entra.SetDelay(9 * time.Second)
 		c := &counted{Credential: r.credential(t)}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
@@ -497,12 +526,13 @@ func TestRequestWaitsNoLongerThanItsContext(t *testing.T) {
 		_, err := newSDKClient(c, "https://vault.example", service).send(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, c.err, context.DeadlineExceeded)
-		require.ErrorContains(t, c.err, "the exchange was waiting for a reply from login.microsoftonline.com") // azcore returns the context's alone
+		// azcore itself returns only the context's error.
+		require.ErrorContains(t, c.err, "the exchange was waiting for a reply from login.microsoftonline.com")
 		require.Equal(t, 3*time.Second, time.Since(start))
 		require.EqualValues(t, 1, c.calls.Load())
 
 		newSDKClient(c, "https://vault.example", service).wants(t, http.StatusOK)
-		require.Equal(t, 10*time.Second, time.Since(start), "the exchange went on for the next")
+		require.Equal(t, 9*time.Second, time.Since(start), "the exchange went on for the next")
 		require.Len(t, r.exchanges(), 1)
 	})
 }
@@ -512,7 +542,7 @@ func TestRequestOverHTTPGetsNoToken(t *testing.T) {
 	service := r.resource(t)
 	c := &counted{Credential: r.credential(t)}
 	_, err := newSDKClient(c, "http://vault.example", service).send(t.Context())
-	require.ErrorContains(t, err, "not permitted for non-TLS")
+	require.ErrorContains(t, err, "not permitted for non")
 	require.Zero(t, c.calls.Load())
 	require.Empty(t, service.took())
 }
@@ -530,9 +560,9 @@ func TestResourceThatAnswersEveryRequestWith401CausesFewExchanges(t *testing.T) 
 			}
 		}
 		refused()
-		require.Len(t, r.entra.Requests(), 2, "the first token, and one in its place")
+		require.Len(t, r.Entra.Requests(), 2, "the first token, and its replacement")
 		time.Sleep(2 * time.Second)
 		refused()
-		require.Len(t, r.entra.Requests(), 3, "one more after a pause")
+		require.Len(t, r.Entra.Requests(), 3, "one more after a pause")
 	})
 }

@@ -1,65 +1,80 @@
 package credential
 
 import (
-	"errors"
 	"fmt"
+	"os"
 	"strings"
 
-	"github.com/entrafed/entrafed/internal/redact"
+	"github.com/entrafed/entrafed/internal/problems"
+	"github.com/entrafed/entrafed/internal/webhook"
 )
 
-// errNotInjected says what it means that the environment has nothing of a workload identity.
-var errNotInjected = fmt.Errorf(`%w: neither %s nor %s nor %s is set; in a pod, that means the workload identity webhook did not change it: `+
-	`the label azure.workload.identity/use: "true" belongs on the pod template, the annotation azure.workload.identity/client-id on its service account, `+
-	`and the pod must have been created after both; it changes no pod in kube-system`, ErrNotConfigured, envClientID, envTenantID, envTokenFile)
+// whyNotInjected lists why the webhook may have left a pod or a container unchanged.
+const whyNotInjected = "the workload identity webhook did not change it, or not this container: " +
+	"the pod template needs the label " + webhook.LabelUse + `: "true" before the pod is created; ` +
+	"the webhook skips containers named in the annotation " + webhook.AnnotationSkipContainers +
+	" and those added later (ephemeral, or by another webhook); AKS keeps it out of kube-system"
 
-// problems collects what is wrong with a configuration. A token that was given in the place of a setting is not shown.
-type problems []error
+// errNotInjected is the first problem if the environment holds nothing of a workload identity, so
+// that somebody who reads only the first problem checks the webhook instead of setting variables.
+var errNotInjected = fmt.Errorf("%w: in a pod, %s; its service account needs the annotation %s", ErrNotConfigured, whyNotInjected, webhook.AnnotationClientID)
 
-func (p *problems) add(err error)                { *p = append(*p, redact.New("").Error(err)) }
-func (p *problems) addf(format string, a ...any) { p.add(fmt.Errorf(format, a...)) }
+// causeFirst puts the cause before errs if nothing of a workload identity is set and errs report
+// missing settings.
+func causeFirst(errs problems.List) problems.List {
+	cause := errNotInjected
+	for _, name := range []string{envClientID, envTenantID, envTokenFile} {
+		if env(name) != "" {
+			return errs
+		}
+		if _, ok := os.LookupEnv(name); ok { // errs explain that
+			cause = ErrNotConfigured
+		}
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return append(problems.List{cause}, errs...)
+}
 
-// require returns the option, or the environment's value where it is empty, or notes that both are.
-func (p *problems) require(option, variable, name string) string {
+// require returns the option, or the environment's value if the option is empty. If both are empty,
+// it adds a problem to errs.
+func require(errs *problems.List, option, variable, name string) string {
 	for _, value := range []string{strings.TrimSpace(option), env(variable)} {
 		if value != "" {
 			return value
 		}
 	}
-	p.addf("%s is not set: set it, or %s%s", variable, name, injectedInPart(variable))
+	if _, ok := os.LookupEnv(variable); ok {
+		errs.Addf("%s is set but empty: remove it, set it, or set %s; in a pod, the empty value comes from the container's env, "+
+			"which the webhook does not overwrite", variable, name)
+	} else {
+		errs.Addf("%s is not set: set it, or %s%s", variable, name, whyMissing(variable))
+	}
 	return ""
 }
 
-// injectedInPart says what it may mean that the variable is missing where others of the webhook's are set.
-func injectedInPart(variable string) string {
+// whyMissing explains why the variable may be missing although the webhook injected others.
+func whyMissing(variable string) string {
 	injected := env(envTokenFile) != ""
 	switch {
 	case variable == envClientID && injected:
-		return "; in a pod, its service account lacks the annotation azure.workload.identity/client-id, or got it after the pod was created"
+		return "; in a pod, its service account lacks the annotation " + webhook.AnnotationClientID + ", or got it after the pod was created"
 	case variable == envTenantID && injected:
-		return "; in a pod, the workload identity webhook was installed without azureTenantID: set that, or the annotation azure.workload.identity/tenant-id on the service account"
+		return "; in a pod, the annotation " + webhook.AnnotationTenantID + " on its service account is empty: remove it and recreate the pod"
 	case variable == envTokenFile && (env(envClientID) != "" || env(envTenantID) != ""):
-		return `; in a pod, the label azure.workload.identity/use: "true" is missing on the pod template, or came after the pod was created`
+		return "; in a pod, " + whyNotInjected
 	}
 	return ""
 }
 
-// err returns the one error that reports them all, on one line, or nil.
-func (p *problems) err() error {
-	if len(*p) == 0 {
-		return nil
+// meant returns the value. If nobody can have meant it, such as an unfilled placeholder, it adds a
+// problem to errs and returns "". name is the user's name for the setting, want what to set
+// instead.
+func meant(errs *problems.List, name, value, want string) string {
+	if why := problems.Odd(value); why != "" {
+		errs.Addf("%s %s: set %s", name, why, want)
+		return ""
 	}
-	return &configError{*p}
+	return value
 }
-
-type configError struct{ problems }
-
-func (e *configError) Error() string {
-	lines := strings.Split(errors.Join(e.problems...).Error(), "\n")
-	return "credential: " + strings.Join(lines, "; ")
-}
-
-func (e *configError) Unwrap() []error { return e.problems }
-
-// NonRetriable keeps azcore from retrying: the configuration stays as it is.
-func (e *configError) NonRetriable() {}

@@ -1,107 +1,101 @@
 package credential
 
 import (
-	"errors"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/entrafed/entrafed/exchange"
-	"github.com/entrafed/entrafed/internal/aadsts"
 	"github.com/entrafed/entrafed/internal/hint"
-	"github.com/entrafed/entrafed/tokenfile"
 )
 
 const (
-	// defaultPropagationTimeout covers most of what Entra ID's directories take to agree on a new federated credential.
+	// defaultPropagationTimeout is long enough for most new federated credentials to reach all of
+	// Entra ID's directories.
 	defaultPropagationTimeout = 15 * time.Second
 
-	// exchangeTimeout bounds one attempt, and a flight as far as retries after refusals do not make it longer.
+	// maxPropagationTimeout bounds [Options.PropagationTimeout]. Nothing takes a day to propagate,
+	// and a flight must end.
+	maxPropagationTimeout = 24 * time.Hour
+
+	// exchangeTimeout bounds one attempt, and a flight that makes no retries after refusals.
 	exchangeTimeout = 30 * time.Second
 )
 
-// outages remembers, by key, until when refusals that may pass by themselves are retried. A key's budget starts with the
-// first such refusal and is spent once: what has not passed by then is broken, and each further exchange is one attempt,
-// until a success arms the budget again.
-type outages struct {
-	budget time.Duration
+// budgets limit how long refusals that usually clear up are retried. A key's budget starts with its
+// first such refusal and is spent once. A refusal that outlasts it needs a fix, so each further
+// exchange is one attempt, until a success resets the budget.
+type budgets struct {
+	length time.Duration
 
 	mu   sync.Mutex
 	ends map[key]time.Time
 }
 
-// maxOutages bounds the memory; beyond it all budgets are armed again.
-const maxOutages = 10_000
+// maxBudgets bounds memory use. When there are more keys, all budgets restart.
+const maxBudgets = 10_000
 
-// outage is one key's.
-type outage struct {
-	all *outages
+// budget is one key's retry budget.
+type budget struct {
+	all *budgets
 	key key
 }
 
-func newOutages(budget time.Duration) *outages {
-	if budget == 0 {
-		budget = defaultPropagationTimeout
+func newBudgets(length time.Duration) *budgets {
+	if length == 0 {
+		length = defaultPropagationTimeout
 	}
-	return &outages{budget: budget, ends: make(map[key]time.Time)}
+	return &budgets{length: length, ends: make(map[key]time.Time)}
 }
 
-func (o *outages) of(k key) outage { return outage{o, k} }
+func (b *budgets) of(k key) budget { return budget{b, k} }
 
-// left returns what is left of the budget, which starts now if it has not.
-func (o outage) left() time.Duration {
-	o.all.mu.Lock()
-	defer o.all.mu.Unlock()
-	end, ok := o.all.ends[o.key]
+// left returns the time left in the budget. The first call starts the budget.
+func (b budget) left() time.Duration {
+	b.all.mu.Lock()
+	defer b.all.mu.Unlock()
+	end, ok := b.all.ends[b.key]
 	if !ok {
-		if len(o.all.ends) >= maxOutages {
-			clear(o.all.ends)
+		if len(b.all.ends) >= maxBudgets {
+			clear(b.all.ends)
 		}
-		end = time.Now().Add(o.all.budget)
-		o.all.ends[o.key] = end
+		end = time.Now().Add(b.all.length)
+		b.all.ends[b.key] = end
 	}
 	return time.Until(end)
 }
 
-// over arms the budget again.
-func (o outage) over() {
-	o.all.mu.Lock()
-	defer o.all.mu.Unlock()
-	delete(o.all.ends, o.key)
+// reset restores the whole budget.
+func (b budget) reset() {
+	b.all.mu.Lock()
+	defer b.all.mu.Unlock()
+	delete(b.all.ends, b.key)
 }
 
-// pause returns how long to wait before the exchange is worth another attempt; zero if it is not.
-func (c *Credential) pause(err error, assertion string, attempts int, outage outage) time.Duration {
-	e, ok := errors.AsType[*exchange.Error](err)
-	if !ok || c.outages.budget < 0 || e.RetryAfter > 0 || e.StatusCode >= http.StatusInternalServerError {
-		return 0 // a server error has been retried below, by azcore
+// pause returns how long to wait before another attempt is worthwhile; zero if none is.
+func (c *core) pause(refused *refusedError, attempts int, b budget) time.Duration {
+	e := refused.refusal
+	if b.all.length < 0 || e.RetryAfter > 0 || e.StatusCode >= http.StatusInternalServerError {
+		return 0 // azcore has retried server errors already
 	}
 	var first time.Duration
 	for _, code := range e.EntraCodes {
-		first = max(first, aadsts.Pause(code))
+		first = max(first, hint.Pause(code))
 	}
-	if first == 0 || c.explains(assertion) {
+	if first == 0 || c.tokenAtFault(refused) {
 		return 0
 	}
 	pause := first << min(attempts-1, 4)
-	pause += rand.N(pause / 2) // pods that were rolled out together were refused together
-	return min(pause, outage.left())
+	// Spread the retries of pods that were rolled out, and refused, together.
+	pause += rand.N(pause / 2)
+	return min(pause, b.left())
 }
 
-// explains tells whether the federated token itself is why it was refused, so that time will not help: it is for Kubernetes,
-// or for the token proxy of identity bindings, or from Entra ID.
-func (c *Credential) explains(assertion string) bool {
-	token, err := tokenfile.Parse(assertion)
-	if err != nil {
-		return false
-	}
-	return hint.FromEntra(token) || hint.ForAPIServer(token) || hint.ForTokenProxy(token) && !c.binding
-}
-
-// stale tells whether the refusal may be of a federated token that has been replaced since it was read.
-func stale(err error) bool {
-	e, ok := errors.AsType[*exchange.Error](err)
-	return ok && slices.ContainsFunc(e.EntraCodes, aadsts.StaleAssertion)
+// tokenAtFault reports whether the federated token itself explains the refusal, so that waiting
+// will not help: it is for Kubernetes or for the token proxy of identity bindings, or Entra ID
+// issued it for a purpose other than token exchange.
+func (c *core) tokenAtFault(refused *refusedError) bool {
+	token := refused.token
+	return token != nil &&
+		(hint.FromEntra(*token) && !hint.ForExchange(*token) || hint.ForAPIServer(*token) || hint.ForTokenProxy(*token) && !c.client.TokenProxy())
 }

@@ -13,17 +13,17 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// refusals is an outage of Entra ID's in which every exchange is refused with the code.
-func (r *rig) refusals(code int) { r.entra.SetReply(new(entratest.Refuse(code))) }
+// refusals makes Entra ID refuse every exchange with the code.
+func (r *rig) refusals(code int) { r.Entra.SetReply(new(entratest.Refuse(code))) }
 
 func TestNewFederatedCredentialIsWaitedFor(t *testing.T) {
-	for _, code := range []int{70021, 700211, 700213, 70025, 7000272, 90061, 50166, 501661} {
+	for _, code := range []int{70021, 700211, 7002111, 700213, 7002131, 7002199, 70025, 7000272, 90061, 50166, 501661} {
 		synctest.Test(t, func(t *testing.T) {
 			r := newBareRig(t)
-			r.entra.Enqueue(entratest.Refuse(code), entratest.Refuse(code), entratest.Refuse(code))
+			r.Entra.Enqueue(entratest.Refuse(code), entratest.Refuse(code), entratest.Refuse(code))
 			start := time.Now()
 			get(t, r.credential(t), scope(vault))
-			require.Len(t, r.entra.Requests(), 4, code)
+			require.Len(t, r.Entra.Requests(), 4, code)
 			require.InDelta(t, 7+3.5/2, time.Since(start).Seconds(), 3.5/2, "1, 2 and 4 s, and up to a half more")
 		})
 	}
@@ -34,7 +34,7 @@ func TestOverloadIsRetriedAfterFiveSecondsAtTheEarliest(t *testing.T) {
 		r := newBareRig(t)
 		refused := entratest.Refuse(90033)
 		refused.Status = 400
-		r.entra.Enqueue(refused)
+		r.Entra.Enqueue(refused)
 		start := time.Now()
 		get(t, r.credential(t), scope(vault))
 		require.GreaterOrEqual(t, time.Since(start), 5*time.Second)
@@ -51,18 +51,18 @@ func TestPropagationBudgetIsSpentOncePerOutage(t *testing.T) {
 		require.ErrorContains(t, err, "AADSTS700213")
 		require.InDelta(t, 15, time.Since(start).Seconds(), 0.1)
 
-		attempts := len(r.entra.Requests())
+		attempts := len(r.Entra.Requests())
 		for i := range 3 {
 			time.Sleep(time.Minute)
 			start = time.Now()
 			_, err = c.GetToken(t.Context(), scope(vault))
 			require.Error(t, err)
 			require.Zero(t, time.Since(start), "one attempt each, at once")
-			require.Len(t, r.entra.Requests(), attempts+1+i)
+			require.Len(t, r.Entra.Requests(), attempts+1+i)
 		}
 
 		time.Sleep(time.Minute)
-		r.entra.SetReply(nil)
+		r.Entra.SetReply(nil)
 		token := get(t, c, scope(vault))
 		c.Invalidate(token.Token)
 		r.refusals(700213)
@@ -99,10 +99,12 @@ func TestRefusalThatTheTokenExplainsIsNotRetried(t *testing.T) {
 		"for the identity binding": func(_ *entratest.Cluster, r *entratest.TokenRequest) {
 			r.Audiences = []string{"api://AKSIdentityBinding"}
 		},
-		"from Entra ID": func(c *entratest.Cluster, _ *entratest.TokenRequest) {
-			c.Issuer = "https://login.microsoftonline.com/t/v2.0"
+		"from Entra ID, for a resource": func(c *entratest.Cluster, r *entratest.TokenRequest) {
+			c.Issuer, r.Audiences = "https://login.microsoftonline.com/t/v2.0", []string{"https://vault.azure.net"}
 		},
-		"from Entra ID, v1": func(c *entratest.Cluster, _ *entratest.TokenRequest) { c.Issuer = "https://sts.windows.net/t/" },
+		"from Entra ID, for a resource, v1": func(c *entratest.Cluster, r *entratest.TokenRequest) {
+			c.Issuer, r.Audiences = "https://sts.windows.net/t/", []string{"https://vault.azure.net"}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -117,22 +119,43 @@ func TestRefusalThatTheTokenExplainsIsNotRetried(t *testing.T) {
 				_, err = r.credential(t).GetToken(t.Context(), scope(vault))
 				require.ErrorContains(t, err, "AADSTS700213")
 				require.Zero(t, time.Since(start))
-				require.Len(t, r.entra.Requests(), 1)
+				require.Len(t, r.Entra.Requests(), 1)
 			})
 		})
 	}
 }
 
-// Entra ID is the judge of it, and what it says may pass.
+// The federated credentials of managed identities and of Azure DevOps propagate like any other.
+func TestRefusalOfEntrasOwnTokenForExchangeIsRetried(t *testing.T) {
+	for _, audience := range []string{"api://AzureADTokenExchange", "api://AzureADTokenExchangeUSGov", "api://AzureADTokenExchangeChina", "fb60f99c-7a34-4190-8149-302f77469936"} {
+		for _, issuer := range []string{"https://login.microsoftonline.com/t/v2.0", "https://sts.windows.net/t/"} {
+			synctest.Test(t, func(t *testing.T) {
+				r := newBareRig(t)
+				entra := &entratest.Cluster{Issuer: issuer}
+				token, err := entra.Token(entratest.TokenRequest{Audiences: []string{audience}})
+				require.NoError(t, err)
+				r.options.TokenFilePath = writeFile(t, token)
+				r.Entra.PropagationDelay = 5 * time.Second
+				trusted := r.Trusted
+				trusted.Issuer, trusted.Subject, trusted.Audiences = issuer, "system:serviceaccount:default:default", []string{audience}
+				require.NoError(t, r.Entra.TrustCluster(entra, trusted))
+				get(t, r.credential(t), scope(vault))
+				require.Greater(t, len(r.Entra.Requests()), 1)
+			})
+		}
+	}
+}
+
+// Entra ID judges the token, and its refusal may clear up.
 func TestRefusalOfATokenThatIsNotReadableHereIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
 		r.options.TokenFilePath = ""
 		r.options.Assertion = func(context.Context) (string, error) { return "opaque", nil }
-		r.entra.Enqueue(entratest.Refuse(700213))
+		r.Entra.Enqueue(entratest.Refuse(700213))
 		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
 		require.ErrorContains(t, err, "AADSTS50027", "its second word")
-		require.Len(t, r.entra.Requests(), 2)
+		require.Len(t, r.Entra.Requests(), 2)
 	})
 }
 
@@ -165,13 +188,13 @@ func TestDeadlineThatComesFirstBringsEntrasLastWords(t *testing.T) {
 	})
 }
 
-func TestTokenFileIsReadAnewBeforeEachRetry(t *testing.T) {
+func TestTokenFileIsReadAgainBeforeEachRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
-		r.entra.Enqueue(entratest.Refuse(700213))
-		time.AfterFunc(500*time.Millisecond, func() { _ = r.file.Rotate() })
+		r.Entra.Enqueue(entratest.Refuse(700213))
+		time.AfterFunc(500*time.Millisecond, func() { _ = r.Projection.Rotate() })
 		get(t, r.credential(t), scope(vault))
-		requests := r.entra.Requests()
+		requests := r.Entra.Requests()
 		require.NotEqual(t, requests[0].Assertion, requests[1].Assertion)
 	})
 }
@@ -182,7 +205,7 @@ func TestStaleAssertionIsReadAgainOnceAndRetriedAtOnce(t *testing.T) {
 			r := newBareRig(t)
 			stale, err := new(entratest.Cluster).Token(entratest.TokenRequest{})
 			require.NoError(t, err)
-			tokens := []string{stale, r.file.Token()}
+			tokens := []string{stale, r.Projection.Token()}
 			r.options.TokenFilePath = ""
 			r.options.Assertion = func(context.Context) (string, error) {
 				token := tokens[0]
@@ -191,11 +214,11 @@ func TestStaleAssertionIsReadAgainOnceAndRetriedAtOnce(t *testing.T) {
 				}
 				return token, nil
 			}
-			r.entra.Enqueue(entratest.Refuse(code))
+			r.Entra.Enqueue(entratest.Refuse(code))
 			start := time.Now()
 			get(t, r.credential(t), scope(vault))
 			require.Zero(t, time.Since(start))
-			require.Equal(t, r.file.Token(), r.entra.Requests()[1].Assertion)
+			require.Equal(t, r.Projection.Token(), r.Entra.Requests()[1].Assertion)
 		})
 	}
 }
@@ -206,7 +229,7 @@ func TestAssertionThatHasNotChangedIsNotSentAgain(t *testing.T) {
 		r.refusals(700024)
 		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
 		require.ErrorContains(t, err, "AADSTS700024")
-		require.Len(t, r.entra.Requests(), 1)
+		require.Len(t, r.Entra.Requests(), 1)
 	})
 }
 
@@ -215,33 +238,36 @@ func TestAssertionIsReadAgainOnlyOnce(t *testing.T) {
 		r := newBareRig(t)
 		r.options.TokenFilePath = ""
 		r.options.Assertion = func(context.Context) (string, error) {
-			return new(entratest.Cluster).Token(entratest.TokenRequest{}) // another at each call
+			// The assertion is a different one on each call.
+			return new(entratest.Cluster).Token(entratest.TokenRequest{})
 		}
 		r.refusals(700024)
 		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
 		require.ErrorContains(t, err, "AADSTS700024")
-		require.Len(t, r.entra.Requests(), 2)
+		require.Len(t, r.Entra.Requests(), 2)
 	})
 }
 
 func TestRefusalIsNotLostWhenTheRetryHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
-		r.entra.Enqueue(entratest.Refuse(700213), entratest.Reply{Hang: true})
+		r.Entra.Enqueue(entratest.Refuse(700213))
+		r.Entra.SetReply(&entratest.Reply{Hang: true})
 		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "AADSTS700213")
 	})
 }
 
-// A flight ends in time even between two attempts: what Entra ID said is what callers are told.
+// A flight ends in time even between two attempts, and callers receive Entra ID's refusal.
 func TestRefusalIsNotLostWhenTimeIsUpBeforeTheRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
 		r.refusals(700213)
+		r.options.Retry.TryTimeout = 30 * time.Second
 		late := entratest.Refuse(700213)
-		late.Delay = 29 * time.Second // which starts the budget, of 15 s, when 30 s are almost over
-		r.entra.Enqueue(late)
+		late.Delay = 29 * time.Second // starts the budget of 15 s when 30 s are almost over
+		r.Entra.Enqueue(late)
 		start := time.Now()
 		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
 		require.ErrorContains(t, err, "AADSTS700213")
@@ -251,12 +277,13 @@ func TestRefusalIsNotLostWhenTimeIsUpBeforeTheRetry(t *testing.T) {
 
 func TestLongPropagationTimeoutIsForRetriesOnly(t *testing.T) {
 	for name, hang := range map[string]func(*rig){
-		"endpoint": func(r *rig) { r.entra.SetReply(&entratest.Reply{Hang: true}) },
+		"endpoint": func(r *rig) { r.Entra.SetReply(&entratest.Reply{Hang: true}) },
 		"source": func(r *rig) {
 			r.options.TokenFilePath, r.options.Assertion = "", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
 		},
 		"endpoint, after a refusal": func(r *rig) {
-			r.entra.Enqueue(entratest.Refuse(700213), entratest.Reply{Hang: true})
+			r.Entra.Enqueue(entratest.Refuse(700213))
+			r.Entra.SetReply(&entratest.Reply{Hang: true})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

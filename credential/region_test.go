@@ -19,13 +19,13 @@ func TestRegionOfTheEnvironment(t *testing.T) {
 			r := newRig(t)
 			t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", region)
 			get(t, r.credential(t), scope(vault))
-			require.Len(t, r.entra.Requests(), 1)
-			require.Equal(t, want, r.entra.Requests()[0].Host)
+			require.Len(t, r.Entra.Requests(), 1)
+			require.Equal(t, want, r.Entra.Requests()[0].Host)
 		})
 	}
 }
 
-func TestMalformedRegionIsNamedWithWhatElseIsWrong(t *testing.T) {
+func TestMalformedRegionIsReportedWithOtherProblems(t *testing.T) {
 	r := newRig(t)
 	t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", "EastUS")
 	r.options.TenantID = ""

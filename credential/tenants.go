@@ -6,20 +6,22 @@ import (
 	"sync"
 	"unique"
 
-	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/internal/guid"
+	"github.com/entrafed/entrafed/internal/problems"
 )
 
-// tenantKey is a tenant's name in lower case, interned: half of a cache key's bytes that a hit need not hash.
+// tenantKey is a tenant's name in lower case. It is interned, which halves the bytes that a hit
+// must hash.
 type tenantKey = unique.Handle[string]
 
-// tenants decides which tenant a request is for. Tenants compare without case: keys hold them in lower case, and requests
-// are sent with the spelling that was given.
-type tenants struct {
-	home    tenant
-	allowed []tenant
+// allowed decides which tenants a request may name besides the identity's own. Tenants compare
+// without regard to case: keys hold them in lower case, and requests use the caller's spelling.
+type allowed struct {
+	option  string // the user's name for the list
+	tenants []tenant
 	any     bool
 
-	spellings *spellings
+	spellings spellings
 }
 
 type tenant struct {
@@ -31,61 +33,60 @@ func newTenant(id string) tenant {
 	return tenant{key: unique.Make(strings.ToLower(id)), spelling: id}
 }
 
-func newTenants(home string, allowed []string, errs *problems) tenants {
-	t := tenants{home: newTenant(home), spellings: &spellings{}}
-	for i, id := range allowed {
+// newAllowed adds a problem to errs for each ID that is not a tenant. option names the list.
+func newAllowed(option string, ids []string, errs *problems.List) *allowed {
+	a := &allowed{option: option}
+	for i, id := range ids {
 		id = strings.TrimSpace(id)
-		switch {
-		case id == "": // what splitting an empty variable yields
+		name := fmt.Sprintf("%s[%d]", option, i)
+		switch id = meant(errs, name, id, "a tenant's ID, a GUID"); {
+		case id == "": // splitting an empty variable yields ""
 		case id == "*":
-			t.any = true
-		case exchange.ValidTenantID(id):
-			t.allowed = append(t.allowed, newTenant(id))
+			a.any = true
+		case guid.OrDomain(id):
+			a.tenants = append(a.tenants, newTenant(id))
 		default:
-			errs.addf(`Options.AdditionallyAllowedTenants[%d] is %q: a tenant is a GUID or a domain name, and "*" means any`, i, id)
+			errs.Addf(`%s is %q: a tenant is a GUID or a domain name, and "*" means any`, name, id)
 		}
 	}
-	return t
+	return a
 }
 
-// resolve returns the key of the tenant asked for, or why it may not be.
-func (t *tenants) resolve(asked string) (tenantKey, error) {
-	if asked == "" || strings.EqualFold(asked, t.home.spelling) {
-		return t.home.key, nil
+// resolve returns the key of the requested tenant, or an error if it is not allowed.
+func (a *allowed) resolve(home tenant, asked string) (tenantKey, error) {
+	if strings.EqualFold(asked, home.spelling) {
+		return home.key, nil
 	}
-	for _, allowed := range t.allowed {
-		if strings.EqualFold(asked, allowed.spelling) {
-			return allowed.key, nil
+	for _, t := range a.tenants {
+		if strings.EqualFold(asked, t.spelling) {
+			return t.key, nil
 		}
 	}
-	if !exchange.ValidTenantID(asked) {
-		return tenantKey{}, fmt.Errorf("TenantID %q is not a tenant's GUID or domain name", asked)
+	if !guid.OrDomain(asked) {
+		return tenantKey{}, fmt.Errorf("TenantID %q is not a tenant's GUID or domain name", clean(asked))
 	}
-	if !t.any {
-		return tenantKey{}, fmt.Errorf(`tenant %q is not allowed: add it to Options.AdditionallyAllowedTenants, or "*" for any tenant`, asked)
+	if !a.any {
+		return tenantKey{}, fmt.Errorf(`tenant %q is not allowed: add it to %s, or "*" for any tenant`, clean(asked), a.option)
 	}
 	other := newTenant(asked)
 	if other.key.Value() != asked {
-		t.spellings.note(other)
+		a.spellings.note(other)
 	}
 	return other.key, nil
 }
 
-// spelling returns how a tenant is written in a request.
-func (t *tenants) spelling(key tenantKey) string {
-	if key == t.home.key {
-		return t.home.spelling
-	}
-	for _, allowed := range t.allowed {
-		if key == allowed.key {
-			return allowed.spelling
+// spelling returns an allowed tenant as requests spell it.
+func (a *allowed) spelling(key tenantKey) string {
+	for _, t := range a.tenants {
+		if key == t.key {
+			return t.spelling
 		}
 	}
-	return t.spellings.of(key)
+	return a.spellings.of(key)
 }
 
-// spellings remembers how tenants that "*" allows were written, where that was not in lower case. It forgets when there are
-// many: Entra ID takes a tenant in lower case, too.
+// spellings remembers the spelling of tenants that "*" allows, if it is not in lower case. It
+// forgets all of them when there are many: Entra ID accepts lower case too.
 type spellings struct {
 	mu    sync.Mutex
 	byKey map[tenantKey]string

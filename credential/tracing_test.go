@@ -25,7 +25,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// recorder is a tracing backend that keeps what it is told.
+// recorder is a tracing backend that keeps its spans.
 type recorder struct {
 	mu    sync.Mutex
 	spans []*span
@@ -45,7 +45,8 @@ type span struct {
 
 type spanKey struct{}
 
-// provider traces for azcore, keeping the span in the context as OpenTelemetry does.
+// provider returns a tracing provider for azcore. Like OpenTelemetry it keeps the span in the
+// context.
 func (r *recorder) provider() tracing.Provider {
 	return tracing.NewProvider(func(string, string) tracing.Tracer { return tracing.NewTracer(r.start, nil) }, nil)
 }
@@ -81,13 +82,13 @@ func (s *span) set(attributes ...tracing.Attribute) {
 	}
 }
 
-// caller is the context of a caller with a span of its own.
+// caller returns the context of a caller that has its own span.
 func (r *recorder) caller() context.Context {
 	ctx, _ := r.start(context.Background(), "caller", &tracing.SpanOptions{})
 	return ctx
 }
 
-// named returns the spans of a name.
+// named returns the spans with the name.
 func (r *recorder) named(name string) []*span {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +101,7 @@ func (r *recorder) named(name string) []*span {
 	return found
 }
 
-// tree tells the spans as NAME < PARENT, in the order in which they started.
+// tree returns the spans as NAME < PARENT, in starting order.
 func (r *recorder) tree() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,14 +116,14 @@ func (r *recorder) tree() []string {
 	return tree
 }
 
-// forget drops what was recorded.
+// forget drops the recorded spans.
 func (r *recorder) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spans = nil
 }
 
-// text is everything that a backend gets to see.
+// text returns everything that a backend sees.
 func (r *recorder) text() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,10 +149,13 @@ func TestSpansOfAnExchangeThatACallerWaitsFor(t *testing.T) {
 		c := r.credential(t)
 		_, err := c.GetToken(spans.caller(), scope(vault, "openid"))
 		require.NoError(t, err)
+		synctest.Wait()
 		require.Equal(t, []string{"caller", "entrafed.GetToken < caller", "entrafed.Exchange", "HTTP POST < entrafed.Exchange"}, sorted(spans.tree()))
-		request := r.entra.Requests()[0]
+		request := r.Entra.Requests()[0]
 		own := map[string]any{
-			"entrafed.tenant_id":      tenantID, // in lower case, however it was given
+			"entrafed.tenant_id":      tenantID, // always in lower case
+			"entrafed.client_id":      clientID,
+			"entrafed.grant_type":     "client_credentials",
 			"entrafed.scope":          vault + " openid",
 			"entrafed.correlation_id": request.CorrelationID,
 			"entrafed.outcome":        "success",
@@ -191,32 +195,35 @@ func sorted(tree []string) []string {
 }
 
 func TestSpansOfAFailure(t *testing.T) {
-	r := newRig(t)
-	r.options.PropagationTimeout = -1
-	spans := r.traced()
-	r.entra.SetReply(new(entratest.Refuse(700213)))
-	_, err := r.credential(t).GetToken(spans.caller(), scope(vault))
-	require.Error(t, err)
-	for _, name := range []string{"entrafed.GetToken", "entrafed.Exchange"} {
-		s := spans.named(name)[0]
-		require.Equal(t, "failure", s.attributes["entrafed.outcome"])
-		require.Equal(t, r.entra.Requests()[0].CorrelationID, s.attributes["entrafed.correlation_id"])
-		require.Equal(t, tracing.SpanStatusError, s.status)
-		require.Contains(t, s.statusText, "AADSTS700213")
-		require.Equal(t, 1, s.ends)
-	}
-	require.Contains(t, spans.named("entrafed.GetToken")[0].statusText, `presented: issuer "`)
-	post := spans.named("HTTP POST")[0]
-	require.Equal(t, tracing.SpanStatusError, post.status)
-	require.EqualValues(t, 401, post.attributes["http.status_code"])
-	require.Equal(t, 1, post.ends)
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.options.PropagationTimeout = -1
+		spans := r.traced()
+		r.Entra.SetReply(new(entratest.Refuse(700213)))
+		_, err := r.credential(t).GetToken(spans.caller(), scope(vault))
+		require.Error(t, err)
+		synctest.Wait()
+		for _, name := range []string{"entrafed.GetToken", "entrafed.Exchange"} {
+			s := spans.named(name)[0]
+			require.Equal(t, "failure", s.attributes["entrafed.outcome"])
+			require.Equal(t, r.Entra.Requests()[0].CorrelationID, s.attributes["entrafed.correlation_id"])
+			require.Equal(t, tracing.SpanStatusError, s.status)
+			require.Contains(t, s.statusText, "AADSTS700213")
+			require.Equal(t, 1, s.ends)
+		}
+		require.Contains(t, spans.named("entrafed.GetToken")[0].statusText, `presented: issuer "`)
+		post := spans.named("HTTP POST")[0]
+		require.Equal(t, tracing.SpanStatusError, post.status)
+		require.EqualValues(t, 401, post.attributes["http.status_code"])
+		require.Equal(t, 1, post.ends)
+	})
 }
 
 func TestEachCallerThatWaitsHasASpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
 		spans := r.traced()
-		r.entra.SetDelay(time.Second)
+		r.Entra.SetDelay(time.Second)
 		c := r.credential(t)
 		impatient, cancel := context.WithTimeout(spans.caller(), 100*time.Millisecond)
 		defer cancel()
@@ -225,6 +232,7 @@ func TestEachCallerThatWaitsHasASpan(t *testing.T) {
 			wg.Go(func() { _, _ = c.GetToken(ctx, scope(vault)) })
 		}
 		wg.Wait()
+		synctest.Wait()
 		require.Len(t, spans.named("entrafed.Exchange"), 1)
 		waits := spans.named("entrafed.GetToken")
 		require.Len(t, waits, 4)
@@ -233,7 +241,7 @@ func TestEachCallerThatWaitsHasASpan(t *testing.T) {
 		for _, s := range waits {
 			parents[s.parent] = true
 			outcomes = append(outcomes, s.attributes["entrafed.outcome"].(string))
-			require.Equal(t, r.entra.Requests()[0].CorrelationID, s.attributes["entrafed.correlation_id"], "this ties it to the exchange")
+			require.Equal(t, r.Entra.Requests()[0].CorrelationID, s.attributes["entrafed.correlation_id"], "this ties it to the exchange")
 			if s.status == tracing.SpanStatusError {
 				require.Contains(t, s.statusText, "context deadline exceeded; the exchange was waiting for a reply")
 			}
@@ -253,6 +261,7 @@ func TestNoSpanWhereNobodyWaits(t *testing.T) {
 		ctx := spans.caller()
 		_, err := c.GetToken(ctx, scope(vault))
 		require.NoError(t, err)
+		synctest.Wait()
 
 		spans.forget()
 		_, err = c.GetToken(ctx, scope(vault))
@@ -261,7 +270,7 @@ func TestNoSpanWhereNobodyWaits(t *testing.T) {
 		require.Error(t, err)
 		require.Empty(t, spans.tree(), "a hit, or a request that cannot be made")
 
-		r.entra.SetReply(new(entratest.Refuse(700016)))
+		r.Entra.SetReply(new(entratest.Refuse(700016)))
 		_, err = c.GetToken(ctx, scope(storage))
 		require.Error(t, err)
 		spans.forget()
@@ -294,9 +303,10 @@ func TestSpansOfRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
 		spans := r.traced()
-		r.entra.Enqueue(entratest.Unavailable(0), entratest.Refuse(700213))
+		r.Entra.Enqueue(entratest.Unavailable(0), entratest.Refuse(700213))
 		_, err := r.credential(t).GetToken(spans.caller(), scope(vault))
 		require.NoError(t, err)
+		synctest.Wait()
 		require.Equal(t, []string{
 			"caller", "entrafed.GetToken < caller",
 			"entrafed.Exchange", "entrafed.Exchange",
@@ -313,24 +323,31 @@ func TestSpansOfRetries(t *testing.T) {
 }
 
 func TestSpansOfAChallenge(t *testing.T) {
-	r := newRig(t)
-	spans := r.traced()
-	c := r.credential(t)
-	get(t, c, scope(vault))
-	spans.forget()
-	_, err := c.GetToken(spans.caller(), policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true, Claims: claimsSince(1700000000)})
-	require.NoError(t, err)
-	require.Equal(t, []string{"caller", "entrafed.GetToken < caller", "entrafed.Exchange", "HTTP POST < entrafed.Exchange"}, sorted(spans.tree()))
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		spans := r.traced()
+		c := r.credential(t)
+		get(t, c, scope(vault))
+		synctest.Wait()
+		spans.forget()
+		_, err := c.GetToken(spans.caller(), policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true, Claims: claimsSince(1700000000)})
+		require.NoError(t, err)
+		synctest.Wait()
+		require.Equal(t, []string{"caller", "entrafed.GetToken < caller", "entrafed.Exchange", "HTTP POST < entrafed.Exchange"}, sorted(spans.tree()))
+	})
 }
 
 func TestNoExchangeSpanWithoutAFederatedToken(t *testing.T) {
-	r := newRig(t)
-	r.options.TokenFilePath = writeFile(t, "junk")
-	spans := r.traced()
-	_, err := r.credential(t).GetToken(spans.caller(), scope(vault))
-	require.Error(t, err)
-	require.Equal(t, []string{"caller", "entrafed.GetToken < caller"}, spans.tree())
-	require.Contains(t, spans.named("entrafed.GetToken")[0].statusText, r.options.TokenFilePath)
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.options.TokenFilePath = writeFile(t, "junk")
+		spans := r.traced()
+		_, err := r.credential(t).GetToken(spans.caller(), scope(vault))
+		require.Error(t, err)
+		synctest.Wait()
+		require.Equal(t, []string{"caller", "entrafed.GetToken < caller"}, spans.tree())
+		require.Contains(t, spans.named("entrafed.GetToken")[0].statusText, r.options.TokenFilePath)
+	})
 }
 
 func TestNoSpanHoldsASecret(t *testing.T) {
@@ -340,7 +357,7 @@ func TestNoSpanHoldsASecret(t *testing.T) {
 		spans := r.traced()
 		c := r.credential(t)
 		issued := get(t, c, policy.TokenRequestOptions{Scopes: []string{vault}, EnableCAE: true})
-		assertion := r.file.Token()
+		assertion := r.Projection.Token()
 		for _, reply := range []entratest.Reply{
 			{Status: 400, Body: `{"error":"invalid_client","error_description":"AADSTS50027: bad ` + assertion + `"}`},
 			{Status: 502, Body: "<html>" + assertion + "</html>"},
@@ -348,7 +365,7 @@ func TestNoSpanHoldsASecret(t *testing.T) {
 			{Err: fmt.Errorf("proxy said %q", assertion)},
 			{Status: 200, Body: `{"token_type":"Bearer","access_token":"` + issued.Token + `","expires_in":0}`},
 		} {
-			r.entra.SetReply(&reply)
+			r.Entra.SetReply(&reply)
 			_, err := c.GetToken(spans.caller(), scope(storage))
 			require.Error(t, err)
 			time.Sleep(cache.DefaultTimeout * 4)
@@ -363,12 +380,12 @@ func TestNoSpanHoldsASecret(t *testing.T) {
 		}
 		for _, s := range append(spans.named("entrafed.Exchange"), spans.named("entrafed.GetToken")...) {
 			require.Empty(t, s.events)
-			require.Len(t, s.attributes, 4)
+			require.Len(t, s.attributes, 6)
 		}
 	})
 }
 
-// TestDocumentationNamesEverySpanAndAttribute holds docs/tracing.md and internal/trace together.
+// TestDocumentationNamesEverySpanAndAttribute keeps docs/tracing.md and internal/trace consistent.
 func TestDocumentationNamesEverySpanAndAttribute(t *testing.T) {
 	parsed, err := parser.ParseFile(token.NewFileSet(), "../internal/trace/trace.go", nil, parser.SkipObjectResolution)
 	require.NoError(t, err)
@@ -383,7 +400,7 @@ func TestDocumentationNamesEverySpanAndAttribute(t *testing.T) {
 		}
 		return true
 	})
-	require.Len(t, names, 6)
+	require.Len(t, names, 9)
 	documented := regexp.MustCompile("`(entrafed\\.[\\w.]+)`").FindAllStringSubmatch(string(page), -1)
 	found := map[string]bool{}
 	for _, match := range documented {

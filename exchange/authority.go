@@ -10,10 +10,12 @@ import (
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
-// parseAuthority returns the URL that a tenant's endpoints lie under. The token endpoint of a known authority is known, so
-// nothing is asked of a discovery document: its reply would decide where assertions go.
+// parseAuthority returns the base URL of a tenant's endpoints. It does no discovery, because a
+// discovery document would decide where assertions go.
 func parseAuthority(o *ClientOptions) (*url.URL, error) {
 	raw := o.Authority
 	if raw == "" {
@@ -29,12 +31,13 @@ func parseAuthority(o *ClientOptions) (*url.URL, error) {
 	return parseURL("authority", raw)
 }
 
-// parseURL returns the URL of where assertions go. Its error, which begins with what the URL is, quotes none that may hold a
-// password.
+// parseURL parses a URL that assertions are sent to. Its error starts with what, and never quotes a
+// URL that could hold a password.
 func parseURL(what, raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
-	case strings.ContainsAny(raw, "@?#"): // a password's slash may end the host, and put the rest anywhere
+	// A slash in a password can end the host early and move the rest anywhere.
+	case strings.ContainsAny(raw, "@?#"):
 		return nil, fmt.Errorf("%s has more than a host and a path: leave out user, query and fragment", what)
 	case err != nil || u.Opaque != "":
 		return nil, fmt.Errorf("%s is not a URL; it is not shown because it may hold a password", what)
@@ -44,10 +47,10 @@ func parseURL(what, raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// regionPattern is MSAL's: a label of a host name.
+// regionPattern matches a host name label, as MSAL does.
 var regionPattern = regexp.MustCompile(`^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// regionalHosts are those that have regions, by their aliases that have none.
+// regionalHosts maps the authorities that have no regional endpoints to the alias that has them.
 var regionalHosts = map[string]string{
 	"login.microsoftonline.com": "login.microsoft.com",
 	"login.windows.net":         "login.microsoft.com",
@@ -56,21 +59,21 @@ var regionalHosts = map[string]string{
 	"login.usgovcloudapi.net":   "login.microsoftonline.us",
 }
 
-// regionalize makes the authority that of a region, named as MSAL does (and so azidentity): one host for all aliases of a
-// cloud, with the region before it.
+// regionalize changes u to the region's endpoint, named as MSAL (and so azidentity) names it: one
+// host for all aliases of a cloud, prefixed with the region.
 func regionalize(u *url.URL, region string) error {
 	if region == "" {
 		return nil
 	}
 	if region == "TryAutoDetect" {
-		return errors.New("region TryAutoDetect: a region is not detected here, name it, such as westeurope")
+		return errors.New("region TryAutoDetect is not supported: name the region, such as westeurope")
 	}
 	if !regionPattern.MatchString(region) {
-		return fmt.Errorf("region %q is not the name of an Azure region, such as westeurope", region)
+		return fmt.Errorf("region %q is not the name of an Azure region, such as westeurope", redact.URL(region))
 	}
 	host := strings.ToLower(u.Hostname())
 	if _, err := netip.ParseAddr(host); err == nil {
-		return fmt.Errorf("region %q cannot go before an authority that is an IP address, %s", region, host)
+		return fmt.Errorf("region %q cannot be added to an authority that is an IP address, %s", region, host)
 	}
 	host = cmp.Or(regionalHosts[host], host)
 	if port := u.Port(); port != "" {

@@ -66,7 +66,7 @@ func TestAuthorityIsRefused(t *testing.T) {
 		"https://login.example\n":               "not a URL",
 	} {
 		o := &exchange.ClientOptions{Authority: authority}
-		o.InsecureAllowCredentialWithHTTP = true // relaxes nothing
+		o.InsecureAllowCredentialWithHTTP = true // must not relax anything
 		c, err := exchange.NewClient(o)
 		require.Error(t, err, authority)
 		assert.Nil(t, c)
@@ -80,7 +80,7 @@ func TestAuthorityIsRefused(t *testing.T) {
 	}
 }
 
-// Somebody puts a password into the URL, and it is not even one that net/url can find.
+// A password in a URL is not printed, even where net/url does not see it.
 func TestPasswordInAURLIsNotPrinted(t *testing.T) {
 	for _, raw := range []string{
 		"https://user:hunter2@login.example", "http://user:hunter2@login.example", "//user:hunter2@login.example", "user:hunter2@login.example",
@@ -98,7 +98,8 @@ func TestPasswordInAURLIsNotPrinted(t *testing.T) {
 	}
 }
 
-// A cloud that has services but no authority is a mistake; the public authority would be another.
+// A cloud with services but no authority is a mistake. Falling back to the public cloud would be
+// another.
 func TestCloudWithoutAuthorityIsRefused(t *testing.T) {
 	o := &exchange.ClientOptions{}
 	o.Cloud.Services = map[cloud.ServiceName]cloud.ServiceConfiguration{cloud.ResourceManager: {Audience: "https://management.core.usgovcloudapi.net"}}

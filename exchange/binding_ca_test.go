@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
 func TestNameOfTheProxyIsVerified(t *testing.T) {
@@ -77,7 +78,7 @@ func TestUsersRootsHoldWithoutACA(t *testing.T) {
 		_, err := exchangeAt(t, o)
 		assert.NoError(t, err)
 
-		b.CAData = newCA(t).pem // and not with one
+		b.CAData = newCA(t).pem // a CA replaces those roots
 		o.IdentityBinding.CAData = b.CAData
 		_, err = exchangeAt(t, o)
 		assert.ErrorAs(t, err, new(x509.UnknownAuthorityError))
@@ -93,7 +94,7 @@ func TestRotatedCAIsPickedUp(t *testing.T) {
 		_, err := c.Exchange(t.Context(), request())
 		require.NoError(t, err)
 	}
-	assert.Equal(t, 1, proxy.connections, "as long as the CA is the same")
+	assert.Equal(t, 1, proxy.connections, "the CA has not changed")
 
 	proxy.present(after.leaf(t, sni))
 	replace(t, path, after.pem)
@@ -101,13 +102,13 @@ func TestRotatedCAIsPickedUp(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, proxy.connections)
 
-	proxy.present(before.leaf(t, sni)) // is no longer trusted
+	proxy.present(before.leaf(t, sni)) // this CA is no longer trusted
 	replace(t, path, after.pem+"\n")
 	_, err = c.Exchange(t.Context(), request())
 	assert.ErrorAs(t, err, new(x509.UnknownAuthorityError))
 }
 
-// A connection that was verified with a CA before is not only out of use, but closed.
+// Connections that were verified with the previous CA are closed, not just unused.
 func TestConnectionsEndWithTheirCA(t *testing.T) {
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))
@@ -122,20 +123,39 @@ func TestConnectionsEndWithTheirCA(t *testing.T) {
 }
 
 func TestRetryReadsTheCAAgain(t *testing.T) {
-	root := newCA(t)
-	proxy := newTokenProxy(t, root.leaf(t, sni))
-	path := writeCA(t, newCA(t).pem)
+	before, after := newCA(t), newCA(t)
+	proxy := newTokenProxy(t, before.leaf(t, sni))
+	proxy.entra.Enqueue(entratest.Unavailable(0))
+	path := writeCA(t, before.pem)
 	o := proxy.binding(exchange.IdentityBinding{SNIName: sni, CAFile: path})
 	o.Retry.MaxRetries, o.Retry.RetryDelay = 1, time.Nanosecond
 	o.PerRetryPolicies = []policy.Policy{policyFunc(func(r *policy.Request) (*http.Response, error) {
-		defer replace(t, path, root.pem)
+		defer replace(t, path, after.pem)
+		defer proxy.present(after.leaf(t, sni))
 		return r.Next()
 	})}
 	_, err := exchangeAt(t, o)
 	assert.NoError(t, err)
 }
 
-// spoil are the ways in which a CA file is not one, for a moment or for good.
+// The kubelet may take a minute to update the file, so immediate retries would not help.
+func TestExchangeAfterOneThatMetANewCertificateReadsTheCAAgain(t *testing.T) {
+	root := newCA(t)
+	proxy := newTokenProxy(t, root.leaf(t, sni))
+	path := writeCA(t, newCA(t).pem)
+	o := proxy.binding(exchange.IdentityBinding{SNIName: sni, CAFile: path})
+	o.Retry = policy.RetryOptions{}
+	c := newClient(t, o)
+	_, err := c.Exchange(t.Context(), request())
+	require.ErrorAs(t, err, new(x509.UnknownAuthorityError))
+	assert.Equal(t, 1, proxy.connections)
+
+	replace(t, path, root.pem)
+	_, err = c.Exchange(t.Context(), request())
+	assert.NoError(t, err)
+}
+
+// spoil holds the ways in which a CA file can be unusable, briefly or for good.
 var spoil = map[string]func(t testing.TB, path string){
 	"missing":   func(t testing.TB, path string) { require.NoError(t, os.Remove(path)) },
 	"empty":     func(t testing.TB, path string) { replace(t, path, "") },
@@ -146,7 +166,7 @@ var spoil = map[string]func(t testing.TB, path string){
 	},
 }
 
-func TestSpoiltCAFile(t *testing.T) {
+func TestSpoiledCAFile(t *testing.T) {
 	for name, spoil := range spoil {
 		t.Run(name, func(t *testing.T) {
 			root := newCA(t)
@@ -156,7 +176,7 @@ func TestSpoiltCAFile(t *testing.T) {
 			c := newClient(t, o)
 			spoil(t, path)
 			_, err := c.Exchange(t.Context(), request())
-			require.NoError(t, err, "the CA read before is good")
+			require.NoError(t, err, "the last good CA stays in use")
 
 			proxy.present(newCA(t).leaf(t, sni))
 			proxy.CloseClientConnections()
@@ -166,7 +186,7 @@ func TestSpoiltCAFile(t *testing.T) {
 			assertFitToPrint(t, err.Error())
 
 			_, err = exchange.NewClient(o)
-			require.ErrorContains(t, err, path, "there is none from before")
+			require.ErrorContains(t, err, path, "there is no previous CA")
 		})
 	}
 }

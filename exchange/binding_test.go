@@ -80,6 +80,7 @@ func TestMalformedIdentityBindingIsRefused(t *testing.T) {
 		"control":          {exchange.IdentityBinding{TokenProxy: proxy + "/\n"}, "not a URL"},
 		"two CAs":          {exchange.IdentityBinding{TokenProxy: proxy, CAFile: writeCA(t, root), CAData: root}, "give one"},
 		"data without PEM": {exchange.IdentityBinding{TokenProxy: proxy, CAData: "MIIB"}, "no certificate in PEM"},
+		"missing file":     {exchange.IdentityBinding{TokenProxy: proxy, CAFile: `C:\missing\ca.crt`}, "CA file `C:\\missing\\ca.crt`: "},
 		"file without PEM": {exchange.IdentityBinding{TokenProxy: proxy, CAFile: writeCA(t, "MIIB")}, "no certificate in PEM"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +132,7 @@ func TestPoliciesApplyBeforeTheProxy(t *testing.T) {
 		return []policy.Policy{policyFunc(func(r *policy.Request) (*http.Response, error) {
 			assert.Equal(t, "login.microsoftonline.com", r.Raw().URL.Host)
 			r.Raw().Header.Set(name, "injected")
-			r.Raw().Host = "" // means the URL's
+			r.Raw().Host = "" // azcore then uses the URL's host
 			return r.Next()
 		})}
 	}
@@ -149,19 +150,19 @@ func TestOptionsOfABindingAreNotChanged(t *testing.T) {
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))
 	pooled := &http.Transport{TLSClientConfig: &tls.Config{ServerName: "mine.example"}}
-	users := &http.Client{Transport: pooled}
+	client := &http.Client{Transport: pooled}
 	o := proxy.binding(exchange.IdentityBinding{SNIName: sni, CAFile: writeCA(t, root.pem)})
-	o.Transport = users
+	o.Transport = client
 	before := *o.IdentityBinding
 	c := newClient(t, o)
 	_, err := c.Exchange(t.Context(), request())
 	require.NoError(t, err)
 	assert.Equal(t, before, *o.IdentityBinding)
-	assert.Same(t, users, o.Transport)
-	assert.Equal(t, &http.Client{Transport: pooled}, users)
+	assert.Same(t, client, o.Transport)
+	assert.Equal(t, &http.Client{Transport: pooled}, client)
 	assert.Equal(t, &tls.Config{ServerName: "mine.example"}, pooled.TLSClientConfig)
 
-	*o.IdentityBinding = exchange.IdentityBinding{} // nor heeded once they are
+	*o.IdentityBinding = exchange.IdentityBinding{} // later changes have no effect
 	_, err = c.Exchange(t.Context(), request())
 	assert.NoError(t, err)
 

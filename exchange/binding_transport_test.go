@@ -22,7 +22,7 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 )
 
-// Any of a user's transports may speak HTTP/2 to the proxy, or not, as it would to Entra ID.
+// A transport speaks the same HTTP version to the proxy as it would to Entra ID.
 func TestHTTPVersionIsTheTransports(t *testing.T) {
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))
@@ -30,10 +30,10 @@ func TestHTTPVersionIsTheTransports(t *testing.T) {
 		transport *http.Transport
 		want      int
 	}{
-		"zero":             {&http.Transport{}, 2},
-		"forced":           {&http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{}}, 2},
-		"TLS of the users": {&http.Transport{TLSClientConfig: &tls.Config{}}, 1},
-		"switched off":     {&http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}, 1},
+		"zero":           {&http.Transport{}, 2},
+		"forced":         {&http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{}}, 2},
+		"TLS configured": {&http.Transport{TLSClientConfig: &tls.Config{}}, 1},
+		"switched off":   {&http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := proxy.binding(exchange.IdentityBinding{SNIName: sni, CAData: root.pem})
@@ -43,6 +43,63 @@ func TestHTTPVersionIsTheTransports(t *testing.T) {
 			assert.Equal(t, row.want, proxy.arrivals[len(proxy.arrivals)-1].proto)
 		})
 	}
+}
+
+// pooling returns a transport configured as x/net/http2 would do it. Copies see that only in
+// TLSNextProto, where one connection pool serves all of them.
+func pooling() *http.Transport {
+	var mu sync.Mutex
+	pool := map[string]http.RoundTripper{}
+	return &http.Transport{
+		TLSClientConfig: &tls.Config{NextProtos: []string{"h2", "http/1.1"}},
+		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{"h2": func(authority string, conn *tls.Conn) http.RoundTripper {
+			mu.Lock()
+			defer mu.Unlock()
+			if pool[authority] != nil {
+				_ = conn.Close()
+				return pool[authority]
+			}
+			pool[authority] = &http.Transport{
+				ForceAttemptHTTP2: true,
+				DialTLSContext:    func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+			}
+			return pool[authority]
+		}},
+	}
+}
+
+func TestBindingsHaveTheirOwnConnections(t *testing.T) {
+	before, after := newCA(t), newCA(t)
+	proxy := newTokenProxy(t, before.leaf(t, sni))
+	path := writeCA(t, before.pem)
+	client := &http.Client{Transport: pooling()}
+	binding := func(name string) *exchange.Client {
+		o := proxy.binding(exchange.IdentityBinding{SNIName: name, CAFile: path})
+		o.Transport = client
+		return newClient(t, o)
+	}
+	last := func() arrival { return proxy.arrivals[len(proxy.arrivals)-1] }
+	one := binding(sni)
+	_, err := one.Exchange(t.Context(), request())
+	require.NoError(t, err)
+	assert.Equal(t, sni, last().sni)
+	assert.Equal(t, 2, last().proto, "the transport's HTTP/2 stays on")
+
+	other := "client-2.ests.aks.example"
+	proxy.present(before.leaf(t, other))
+	_, err = binding(other).Exchange(t.Context(), request())
+	require.NoError(t, err)
+	assert.Equal(t, other, last().sni, "each binding sends its own name")
+
+	proxy.present(before.leaf(t, sni))
+	replace(t, path, after.pem)
+	_, err = one.Exchange(t.Context(), request())
+	assert.ErrorAs(t, err, new(x509.UnknownAuthorityError), "a connection verified with the old CA is not reused")
+
+	proxy.present(after.leaf(t, sni))
+	_, err = one.Exchange(t.Context(), request())
+	require.NoError(t, err)
+	assert.Equal(t, 3, proxy.reached())
 }
 
 func TestClientsWithoutATransport(t *testing.T) {
@@ -63,7 +120,7 @@ func TestClientsWithoutATransport(t *testing.T) {
 	}
 }
 
-// Agents that instrument a whole program do so.
+// Agents that instrument whole programs wrap http.DefaultTransport.
 func TestWrappedDefaultTransport(t *testing.T) {
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))
@@ -93,19 +150,19 @@ func TestTransportThatCannotHoldTheCAIsRefused(t *testing.T) {
 	}{
 		"DialTLSContext": {direct, []string{"DialTLSContext", "dial with DialContext instead"}},
 		"DialTLS": {
-			//lint:ignore SA1019 deprecated, but it would be used
+			//lint:ignore SA1019 it is deprecated, but net/http would still call it
 			&http.Client{Transport: &http.Transport{DialTLS: func(network, address string) (net.Conn, error) { return dial(t.Context(), network, address) }}},
 			[]string{"dial with DialContext instead"},
 		},
 		"InsecureSkipVerify": {
 			&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
-			[]string{"InsecureSkipVerify", "leave it off"},
+			[]string{"turn InsecureSkipVerify off"},
 		},
 		"RoundTripper": {
 			&http.Client{Transport: roundTripper(direct.Transport.RoundTrip)},
 			[]string{"exchange_test.roundTripper", "PerRetryPolicies", "TracingProvider"},
 		},
-		"Transporter": {doFunc(direct.Do), []string{"exchange_test.doFunc", "give an *http.Client"}},
+		"Transporter": {doFunc(direct.Do), []string{"exchange_test.doFunc", "use an *http.Client"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, b := range []exchange.IdentityBinding{{CAData: root.pem}, {CAFile: writeCA(t, root.pem)}, {SNIName: sni}} {
@@ -120,11 +177,11 @@ func TestTransportThatCannotHoldTheCAIsRefused(t *testing.T) {
 			o.Transport = row.transport
 			if name == "InsecureSkipVerify" {
 				_, err := exchange.NewClient(o)
-				assert.ErrorContains(t, err, name, "even where nothing is to be held")
+				assert.ErrorContains(t, err, name, "even if no TLS setting has to hold")
 				return
 			}
 			_, err := exchangeAt(t, o)
-			assert.NoError(t, err, "where nothing is to be held, it stays")
+			assert.NoError(t, err, "without TLS settings, any transport will do")
 		})
 	}
 }
@@ -133,14 +190,14 @@ func TestUsersClientKeepsItsSettings(t *testing.T) {
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))
 	cookies := &jar{}
-	users := &http.Client{Jar: cookies}
+	client := &http.Client{Jar: cookies}
 	o := proxy.binding(exchange.IdentityBinding{SNIName: sni, CAData: root.pem})
-	o.Transport = users
+	o.Transport = client
 	_, err := exchangeAt(t, o)
 	require.NoError(t, err)
-	assert.Equal(t, 1, cookies.asked)
+	assert.Equal(t, 1, cookies.calls)
 
-	users.Timeout = time.Nanosecond
+	client.Timeout = time.Nanosecond
 	_, err = exchangeAt(t, o)
 	assert.ErrorContains(t, err, "Client.Timeout")
 }
@@ -149,28 +206,28 @@ func TestUsersTransportKeepsItsSettings(t *testing.T) {
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))
 	proxy.TLS.MaxVersion = tls.VersionTLS12
-	dialled := 0
-	users := &http.Transport{
+	dialed := 0
+	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			dialled++
+			dialed++
 			return (&net.Dialer{}).DialContext(ctx, network, address)
 		},
 	}
 	o := proxy.binding(exchange.IdentityBinding{SNIName: sni, CAFile: writeCA(t, root.pem)})
-	o.Transport = &http.Client{Transport: users}
+	o.Transport = &http.Client{Transport: transport}
 	_, err := exchangeAt(t, o)
 	require.NoError(t, err)
-	assert.Equal(t, 1, dialled)
+	assert.Equal(t, 1, dialed)
 	assert.True(t, proxy.arrivals[0].closes)
 
-	users.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}
 	_, err = exchangeAt(t, o)
 	assert.ErrorContains(t, err, "protocol version")
-	assert.Equal(t, &tls.Config{MinVersion: tls.VersionTLS13}, users.TLSClientConfig)
+	assert.Equal(t, &tls.Config{MinVersion: tls.VersionTLS13}, transport.TLSClientConfig)
 }
 
-// tunnel is an HTTP proxy. It counts what goes through.
+// tunnel starts an HTTP proxy. The returned function lists the requests that it got.
 func tunnel(t testing.TB) (*url.URL, func() []string) {
 	var mu sync.Mutex
 	var through []string
@@ -213,7 +270,7 @@ func TestProxyOfTheUsersTransportApplies(t *testing.T) {
 	assert.Equal(t, []string{"CONNECT " + proxy.Listener.Addr().String()}, through())
 }
 
-// net/http reads the environment once, so this takes a process of its own.
+// This needs a new process, because net/http reads the environment only once.
 func TestProxyOfTheEnvironmentDoesNotApply(t *testing.T) {
 	if os.Getenv("HTTPS_PROXY_IN_CHILD") == "" {
 		outside, through := tunnel(t)
@@ -221,14 +278,15 @@ func TestProxyOfTheEnvironmentDoesNotApply(t *testing.T) {
 		child.Env = append(os.Environ(), "HTTPS_PROXY_IN_CHILD=1", "NO_PROXY=", "no_proxy=", "https_proxy=", "HTTPS_PROXY="+outside.String())
 		output, err := child.CombinedOutput()
 		require.NoError(t, err, string(output))
-		require.Len(t, through(), 1, "only what goes to Entra ID itself")
+		require.Len(t, through(), 1, "only the request to the authority")
 		return
 	}
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))
 	_, port, err := net.SplitHostPort(proxy.Listener.Addr().String())
 	require.NoError(t, err)
-	here := "https://0.0.0.0:" + port // for which net/http makes no exception, as it does for loopback addresses
+	// net/http never uses a proxy for loopback addresses, but does for this one.
+	here := "https://0.0.0.0:" + port
 	for _, transport := range []policy.Transporter{nil, &http.Client{}, &http.Client{Transport: http.DefaultTransport}} {
 		o := proxy.binding(exchange.IdentityBinding{TokenProxy: here + "/base", SNIName: sni, CAData: root.pem})
 		o.Transport = transport

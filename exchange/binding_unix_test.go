@@ -13,7 +13,7 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 )
 
-// A read of a named pipe that nobody writes to would never end.
+// Reading a named pipe that has no writer would block forever.
 func TestNamedPipeAsCAFileIsNotWaitedFor(t *testing.T) {
 	root := newCA(t)
 	proxy := newTokenProxy(t, root.leaf(t, sni))

@@ -13,7 +13,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// ca is a certificate authority that fails the test where it fails.
+// ca is a certificate authority whose errors fail the test.
 type ca struct {
 	*entratest.CA
 	pem string
@@ -26,7 +26,7 @@ func newCA(t testing.TB) *ca {
 	return &ca{authority, string(authority.PEM())}
 }
 
-// leaf returns a server's certificate for 127.0.0.1, 0.0.0.0 and the names.
+// leaf returns a server certificate for names, 127.0.0.1 and 0.0.0.0.
 func (c *ca) leaf(t testing.TB, names ...string) tls.Certificate {
 	t.Helper()
 	certificate, err := c.Certificate(append(names, "127.0.0.1", "0.0.0.0")...)
@@ -34,7 +34,7 @@ func (c *ca) leaf(t testing.TB, names ...string) tls.Certificate {
 	return certificate
 }
 
-// pemOf returns the certificate of a server that has made its own.
+// pemOf returns a server's self-signed certificate.
 func pemOf(s *httptest.Server) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}))
 }
@@ -46,7 +46,7 @@ func writeCA(t testing.TB, content string) string {
 	return path
 }
 
-// replace swaps a file in one step, as the kubelet does.
+// replace replaces a file atomically, as the kubelet does.
 func replace(t testing.TB, path, content string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path+".new", []byte(content), 0o600))

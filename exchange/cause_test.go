@@ -39,8 +39,8 @@ func TestCausesAreReached(t *testing.T) {
 	assert.True(t, timeout.Timeout())
 }
 
-// A cause is still recognised when what it says had to be hidden.
-func TestCauseThatQuotesTheAssertionIsStillRecognised(t *testing.T) {
+// A cause is still recognized after its text had to be redacted.
+func TestCauseThatQuotesTheAssertionIsStillRecognized(t *testing.T) {
 	for _, thrown := range []error{context.DeadlineExceeded, io.ErrUnexpectedEOF} {
 		_, err := do(t, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, &url.Error{Op: "Post", URL: "https://h/?" + assertion, Err: thrown}
@@ -50,12 +50,12 @@ func TestCauseThatQuotesTheAssertionIsStillRecognised(t *testing.T) {
 	}
 }
 
-// brokenOff is an error of a user's code, of a type of its own.
+// brokenOff is an error type of user code.
 type brokenOff struct{ text string }
 
 func (e *brokenOff) Error() string { return e.text }
 
-// What user code throws is one line in the error, however long or broken, and is still found in it.
+// However long or malformed, an error of user code becomes one line, and errors.As still finds it.
 func TestCauseIsOneLineOfBoundedLength(t *testing.T) {
 	for _, text := range []string{"one\ntwo", "one\r\nlevel=ERROR msg=forged", "\x1b[31mred", strings.Repeat("long ", 10_000), strings.Repeat("ä\n", 10_000)} {
 		thrown := &brokenOff{text}
@@ -92,7 +92,7 @@ func TestCauseIsOneLineOfBoundedLength(t *testing.T) {
 	}
 }
 
-// drip is a body of one byte a second.
+// drip is a body that yields one byte a second.
 type drip struct{ ctx context.Context }
 
 func (d drip) Read(p []byte) (int, error) {

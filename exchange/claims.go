@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// capability is what a client declares that handles claims challenges
+// capability tells Entra ID that the client handles claims challenges
 // (https://learn.microsoft.com/entra/identity-platform/claims-challenge).
 const capability = "CP1"
 
-// mergeClaims returns the value of the claims parameter: the challenge, with the capability added if enableCAE is set.
-// It is empty if there is neither.
+// mergeClaims returns the value of the claims parameter: the challenge, plus the capability if
+// enableCAE is set. It is empty if there is neither.
 func mergeClaims(challenge string, enableCAE bool) (string, error) {
 	claims, err := parseClaims(challenge)
 	if err != nil || !enableCAE {
@@ -45,14 +45,14 @@ func isCapability(value any) bool {
 	return strings.EqualFold(s, capability)
 }
 
-// parseClaims returns the challenge as an object, an empty one if there is none.
+// parseClaims returns the challenge as an object. An empty challenge yields an empty object.
 func parseClaims(challenge string) (map[string]any, error) {
 	if challenge == "" {
 		return map[string]any{}, nil
 	}
 	var claims map[string]any
 	decoder := json.NewDecoder(strings.NewReader(challenge))
-	decoder.UseNumber() // a number goes out as it came in
+	decoder.UseNumber() // keep numbers exactly as written
 	if json.Valid([]byte(challenge)) && decoder.Decode(&claims) == nil && claims != nil {
 		return claims, nil
 	}
@@ -63,7 +63,7 @@ func parseClaims(challenge string) (map[string]any, error) {
 	return nil, errors.New("field Claims is not a JSON object")
 }
 
-// object returns the object that is o's member, added if it is missing.
+// object returns the member of o called name, which must be an object. It adds a missing one.
 func object(o map[string]any, name string) (map[string]any, error) {
 	member, ok := o[name].(map[string]any)
 	if !ok && o[name] != nil {

@@ -13,7 +13,7 @@ import (
 
 const challenge = `{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}`
 
-// claimsSent returns the claims parameter, and whether there is one.
+// claimsSent returns the claims parameter and whether it was sent.
 func claimsSent(t testing.TB, claims string, enableCAE bool) (string, bool) {
 	t.Helper()
 	r := request()
@@ -31,21 +31,21 @@ func TestClaims(t *testing.T) {
 		cae    bool
 		want   string
 	}{
-		"CAE":                    {"", true, cae},
-		"challenge":              {challenge, false, challenge},
-		"both":                   {challenge, true, `{"access_token":{"nbf":{"essential":true,"value":"1604106651"},"xms_cc":{"values":["CP1"]}}}`},
-		"empty challenge":        {`{}`, true, cae},
-		"only other members":     {`{"id_token":{"a":null}}`, true, `{"id_token":{"a":null},"access_token":{"xms_cc":{"values":["CP1"]}}}`},
-		"null access_token":      {`{"access_token":null}`, true, cae},
-		"null xms_cc":            {`{"access_token":{"xms_cc":null}}`, true, cae},
-		"null values":            {`{"access_token":{"xms_cc":{"values":null}}}`, true, cae},
-		"other capability":       {`{"access_token":{"xms_cc":{"values":["ProtApp"]}}}`, true, `{"access_token":{"xms_cc":{"values":["ProtApp","CP1"]}}}`},
-		"odd capability":         {`{"access_token":{"xms_cc":{"values":[1,null]}}}`, true, `{"access_token":{"xms_cc":{"values":[1,null,"CP1"]}}}`},
-		"cp1 there":              {`{"access_token":{"xms_cc":{"values":["cp1"]}}}`, true, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
-		"Cp1 there, and another": {`{"access_token":{"xms_cc":{"values":["x","Cp1"]}}}`, true, `{"access_token":{"xms_cc":{"values":["x","Cp1"]}}}`},
-		"essential kept":         {`{"access_token":{"xms_cc":{"essential":true}}}`, true, `{"access_token":{"xms_cc":{"essential":true,"values":["CP1"]}}}`},
-		"white space around":     {" \n" + challenge + "\n", false, challenge},
-		"not for us, no CAE":     {`{"access_token":5}`, false, `{"access_token":5}`},
+		"CAE":                       {"", true, cae},
+		"challenge":                 {challenge, false, challenge},
+		"both":                      {challenge, true, `{"access_token":{"nbf":{"essential":true,"value":"1604106651"},"xms_cc":{"values":["CP1"]}}}`},
+		"empty challenge":           {`{}`, true, cae},
+		"only other members":        {`{"id_token":{"a":null}}`, true, `{"id_token":{"a":null},"access_token":{"xms_cc":{"values":["CP1"]}}}`},
+		"null access_token":         {`{"access_token":null}`, true, cae},
+		"null xms_cc":               {`{"access_token":{"xms_cc":null}}`, true, cae},
+		"null values":               {`{"access_token":{"xms_cc":{"values":null}}}`, true, cae},
+		"other capability":          {`{"access_token":{"xms_cc":{"values":["ProtApp"]}}}`, true, `{"access_token":{"xms_cc":{"values":["ProtApp","CP1"]}}}`},
+		"odd capability":            {`{"access_token":{"xms_cc":{"values":[1,null]}}}`, true, `{"access_token":{"xms_cc":{"values":[1,null,"CP1"]}}}`},
+		"has cp1":                   {`{"access_token":{"xms_cc":{"values":["cp1"]}}}`, true, `{"access_token":{"xms_cc":{"values":["cp1"]}}}`},
+		"has Cp1 and another":       {`{"access_token":{"xms_cc":{"values":["x","Cp1"]}}}`, true, `{"access_token":{"xms_cc":{"values":["x","Cp1"]}}}`},
+		"essential kept":            {`{"access_token":{"xms_cc":{"essential":true}}}`, true, `{"access_token":{"xms_cc":{"essential":true,"values":["CP1"]}}}`},
+		"surrounded by white space": {" \n" + challenge + "\n", false, challenge},
+		"not an object, no CAE":     {`{"access_token":5}`, false, `{"access_token":5}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, _ := claimsSent(t, row.claims, row.cae)

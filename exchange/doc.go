@@ -1,6 +1,8 @@
-// Package exchange sends the one request that turns a federated token into an access token for Microsoft Entra ID, and
-// reads the reply: OAuth 2.0 client credentials with a JWT assertion (RFC 6749 section 4.4, RFC 7523 section 2.2) as
-// described at https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow, "third case".
+// Package exchange sends the one request that turns a federated token into an access token for
+// Microsoft Entra ID, and reads the reply. The request is OAuth 2.0 client credentials with a JWT
+// assertion (RFC 6749 section 4.4, RFC 7523 section 2.2), the "third case" of
+// https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow. [Request]
+// also supports the related grants for agents and on behalf of users.
 //
 //	client, err := exchange.NewClient(nil)
 //	if err != nil {
@@ -15,28 +17,39 @@
 //
 // # When not to use it
 //
-// It neither caches nor reads files nor the environment; package credential does all that, and is what applications use. Use this
-// package when you have an assertion in hand and want one access token for it. It does not do secrets, certificates or users.
+// Applications use package credential, which also caches tokens and reads the token file and the
+// environment. Use this package if you have an assertion and want one access token for it. It does
+// not support client secrets, certificates or interactive sign-in.
 //
 // # What it takes care of
 //
-// The request goes through azcore's pipeline, so that policies, retries, telemetry, logging and tracing are configured as
-// for any Azure SDK client. The assertion goes to one place only: no instance discovery, no redirect followed whatever the
-// transport, https without exception. A reply is read up to 1 MiB, counted after decompression. A token's lifetime counts from before
-// the request was sent, and a lifetime that is missing, zero or absurd is an error, or is clamped: no token looks valid for ever.
+// The request goes through azcore's pipeline, so policies, retries, telemetry, logging and tracing
+// are configured as for any Azure SDK client. The assertion goes to one place only: there is no
+// instance discovery, no transport can follow a redirect with it, and the URL must be https. At
+// most 1 MiB of a reply is read, counted after decompression. A token's lifetime counts from just
+// before the request was sent. A lifetime that is missing, zero or negative is an error, and an
+// absurdly long one is cut: no token looks valid forever.
 //
 // # Errors
 //
-// A reply that refuses or that cannot be used is an [*Error], with the fields that Entra ID sent: branch on Code and StatusCode.
-// Anything else (no connection, a time-out, a bad argument) is an ordinary error from which [errors.Is] and [errors.As] reach the
-// cause. Errors are one line. None holds the assertion or the access token, or a piece of either, even if the reply does.
-// [NewClient] returns [OptionErrors], which tell by the option's name everything that is wrong.
+// A reply that refuses the request or that cannot be used is an [*Error] with the fields that Entra
+// ID sent. Branch on its Code and StatusCode. Anything else, such as a failed connection, a timeout
+// or a bad argument, is an ordinary error; [errors.Is] and [errors.As] find its cause. Every error
+// is one line. None holds any part of the assertion or the access token, even if the reply does.
+// [NewClient] reports all bad options at once, by name.
+//
+// An untrusted certificate ends the exchange at once, and so does an HTTP proxy that refuses to
+// connect. The error names the proxy. With your own transport, only a refusal with a standard
+// status text is recognized; one with the proxy's own words is retried.
 //
 // # Defaults
 //
-// The public cloud's authority, no region, azcore's retries (three, on 408, 429 and 500 to 504) except that a Retry-After over 5 s ends
-// the exchange at once, and a new correlation ID for each exchange. There is no time-out for
-// a reply but azcore's Retry.TryTimeout, which is off: ctx should have one.
+//   - Authority: the public cloud's, without a region.
+//   - Retries: azcore's, at most three, after connection errors and the statuses 408, 429, 500,
+//     502, 503 and 504. A Retry-After of more than 5 s ends the exchange at once.
+//   - Timeouts: [DefaultTryTimeout] for each try. A try that times out closes idle connections,
+//     because they may be dead. Only ctx bounds all tries together, so give it a deadline.
+//   - Correlation ID: a new one for each exchange.
 //
 // # Concurrency
 //
@@ -44,6 +57,6 @@
 //
 // # Related packages
 //
-// Package [github.com/entrafed/entrafed/exchange/entratest] is an Entra ID for tests: its Server is the Transport of the options.
-// Package tokenfile reads the assertion from a pod's file.
+// Package [github.com/entrafed/entrafed/exchange/entratest] is a fake Entra ID for tests: use its
+// Server as the Transport. Package tokenfile reads the assertion from a pod's token file.
 package exchange

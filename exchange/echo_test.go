@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// echoes are what a reply may hold of the assertion.
+// echoes are the ways in which a reply may quote the assertion.
 var echoes = map[string]string{
 	"whole":      assertion,
 	"signature":  signature,
@@ -144,13 +144,13 @@ func TestEchoOfATransport(t *testing.T) {
 	}
 }
 
-// failing is a body that cannot be read.
+// failing is a body whose Read fails.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 func (f failing) Close() error             { return nil }
 
-// What is hidden is hidden, and no more: the rest of the sentence is what helps.
+// Redaction hides the secret and no more, because the rest of the sentence helps.
 func TestRedactionLeavesTheRest(t *testing.T) {
 	e := refused(t, always(401, "application/json",
 		`{"error":"invalid_client","error_description":"AADSTS50027: JWT `+assertion+` is invalid, see https://aka.ms/x"}`))
@@ -158,7 +158,7 @@ func TestRedactionLeavesTheRest(t *testing.T) {
 	assert.Equal(t, []int{50027}, e.EntraCodes)
 }
 
-// A token of someone else's that a proxy's page quotes is a secret, too.
+// A token that a proxy's page quotes is a secret too, even if it is not ours.
 func TestOtherTokensAreHidden(t *testing.T) {
 	for _, status := range []int{200, 400, 500} {
 		for _, text := range []string{"your token is " + accessToken, `{"error":"e","error_description":"` + accessToken + `"}`, `{"token":"` + accessToken + `"}`} {
@@ -166,5 +166,42 @@ func TestOtherTokensAreHidden(t *testing.T) {
 			require.Error(t, err)
 			assertNoAccessToken(t, err)
 		}
+	}
+}
+
+// utf16 encodes ASCII text in either byte order.
+func utf16(text string, bigEndian bool) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if bigEndian {
+			b.WriteString("\x00" + string(c))
+		} else {
+			b.WriteString(string(c) + "\x00")
+		}
+	}
+	return b.String()
+}
+
+// A UTF-16 page is not a usable reply, but people can still read it.
+func TestEchoInUTF16(t *testing.T) {
+	for _, bigEndian := range []bool{false, true} {
+		for _, text := range []string{
+			"you sent " + assertion, "you sent " + signature[100:], `{"client_assertion":"` + assertion + `"}`, `{"access_token":"OPAQUE"}`,
+		} {
+			encoded := utf16(text, bigEndian)
+			for _, transport := range []doFunc{
+				always(400, "text/plain; charset=utf-16", encoded),
+				func(*http.Request) (*http.Response, error) { return nil, errors.New(encoded) },
+			} {
+				_, err := do(t, transport)
+				require.Error(t, err)
+				for _, printed := range printings(err) {
+					together := strings.NewReplacer(" ", "", "\x00", "", `\x00`, "", `\u0000`, "").Replace(printed)
+					assertNoSecret(t, together)
+				}
+			}
+			assert.NotContains(t, strings.ReplaceAll(refused(t, always(400, "", encoded)).Error(), " ", ""), "OPAQUE")
+		}
+		assert.Contains(t, refused(t, always(403, "text/plain", utf16("Blocked by the proxy", bigEndian))).Error(), "Blocked by the proxy")
 	}
 }

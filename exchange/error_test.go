@@ -19,7 +19,8 @@ const (
 	correlationID = "0d2f4b6a-0000-4000-8000-0000000000bb"
 )
 
-// entraError is an error reply as Entra ID writes it; the two separators are those of older and newer replies.
+// entraError returns an error reply in Entra ID's format. separator stands before each ID: older
+// replies have line breaks there, newer ones spaces.
 func entraError(separator string) string {
 	text, _ := json.Marshal(map[string]any{
 		"error": "invalid_client",
@@ -77,20 +78,24 @@ func TestIDsOfHeadersWhenTheBodyHasNone(t *testing.T) {
 
 func TestEntraCodes(t *testing.T) {
 	for reply, want := range map[string][]int{
-		`{"error":"e","error_codes":[700016,5],"error_description":"AADSTS1234: x"}`: {700016, 5},
-		`{"error":"e","error_description":"AADSTS90002: Tenant 'x' not found."}`:     {90002},
-		`{"error":"e","error_codes":[],"error_description":"AADSTS90002: x"}`:        {90002},
-		`{"error":"e","error_codes":["90002"],"error_description":"AADSTS90002: x"}`: {90002},
-		`{"error":"e","error_codes":90002,"error_description":"AADSTS90002: x"}`:     {90002},
-		`{"error":"e","error_codes":null,"error_description":"AADSTS7000272: x"}`:    {7000272},
-		`{"error":"e","error_description":"as AADSTS90002 said"}`:                    nil,
-		`{"error":"e","error_description":"AADSTS123456789012345678901234567890"}`:   nil,
+		`{"error":"e","error_codes":[700016,5],"error_description":"AADSTS1234: x"}`:             {1234, 700016, 5},
+		`{"error":"e","error_codes":[7000215,700213,5,5],"error_description":"AADSTS700213: x"}`: {700213, 7000215, 5},
+		`{"error":"e","error_codes":[700016,5,700016],"error_description":"x"}`:                  {700016, 5},
+		`{"error":"e","error_description":"AADSTS90002: Tenant 'x' not found."}`:                 {90002},
+		`{"error":"e","error_codes":[],"error_description":"AADSTS90002: x"}`:                    {90002},
+		`{"error":"e","error_codes":["90002"],"error_description":"AADSTS90002: x"}`:             {90002},
+		`{"error":"e","error_codes":90002,"error_description":"AADSTS90002: x"}`:                 {90002},
+		`{"error":"e","error_codes":null,"error_description":"AADSTS7000272: x"}`:                {7000272},
+		`{"error":"e","error_description":"as AADSTS90002 said"}`:                                nil,
+		`{"error":"e","error_description":"AADSTS123456789012345678901234567890"}`:               nil,
 		`{"error":"e"}`: nil,
 	} {
 		assert.Equal(t, want, refused(t, always(400, "application/json", reply)).EntraCodes, reply)
 	}
 	many := refused(t, always(400, "application/json", `{"error":"e","error_codes":[1`+strings.Repeat(",1", 10_000)+`]}`))
 	assert.LessOrEqual(t, len(many.EntraCodes), 10)
+	many = refused(t, always(400, "application/json", `{"error":"e","error_codes":[1,2,3,4,5,6,7,8,9,10,11,12],"error_description":"AADSTS90002: x"}`))
+	assert.Equal(t, []int{90002, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, many.EntraCodes)
 }
 
 func TestCodeIsPrintedWhenTheDescriptionLacksIt(t *testing.T) {
@@ -124,7 +129,7 @@ func TestErrorTextIsOneBoundedPrintableLine(t *testing.T) {
 	assert.Less(t, len(refused(t, always(400, "application/json", string(all))).Error()), 4096)
 }
 
-// A program answers a challenge with all of it, or not at all.
+// A program must answer the whole challenge or none of it.
 func TestClaimsAreKeptAsTheyCame(t *testing.T) {
 	challenge := func(n int) string {
 		head, tail := "{\n  \"access_token\": {\"acrs\": {\"values\": [\"", "\"]}}}"
@@ -156,11 +161,11 @@ func TestErrorIsNotRetriable(t *testing.T) {
 	require.ErrorAs(t, err, &final)
 }
 
-func TestErrorMadeByHand(t *testing.T) {
+func TestErrorBuiltByHand(t *testing.T) {
 	assert.Contains(t, (&exchange.Error{StatusCode: 429}).Error(), "HTTP 429")
 	assert.Equal(t, "HTTP 401: invalid_client: AADSTS700213: no",
 		(&exchange.Error{StatusCode: 401, Code: "invalid_client", Description: "AADSTS700213: no"}).Error())
-	assert.Equal(t, "HTTP 0: the reply is not that of a token endpoint", (&exchange.Error{}).Error())
+	assert.Equal(t, "HTTP 0: the reply is not from a token endpoint", (&exchange.Error{}).Error())
 	assert.NotContains(t, (&exchange.Error{StatusCode: 302}).Error(), `""`)
 	assertFitToPrint(t, (&exchange.Error{Code: "a\nb", SubError: "c\n", Description: "d\r\ne", TraceID: "\x1b[31m"}).Error())
 }

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 )
 
-// unsent returns the error of an exchange that must send nothing.
+// unsent makes an exchange that must fail without sending anything, and returns the error.
 func unsent(t testing.TB, r exchange.Request) string {
 	t.Helper()
 	c := newClient(t, once(doFunc(func(*http.Request) (*http.Response, error) {
@@ -43,7 +44,7 @@ func TestEachRequiredField(t *testing.T) {
 		spoil(&r)
 		text := unsent(t, r)
 		assert.Contains(t, text, name)
-		assert.NotContains(t, text, ";", "one fault, one sentence")
+		assert.NotContains(t, text, ";", "one mistake, one sentence")
 		assert.NotContains(t, text, "\n")
 	}
 	r := request()
@@ -51,26 +52,50 @@ func TestEachRequiredField(t *testing.T) {
 	assert.Contains(t, unsent(t, r), "Scopes")
 }
 
-func TestTenantIDCharacters(t *testing.T) {
-	long := strings.Repeat("a", 253)
-	for _, good := range []string{
-		long, tenantID, "contoso.onmicrosoft.com", "common", "a", "0", "a-b.c", "xn--bcher-kva.example",
-		"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789",
-	} {
-		assert.True(t, exchange.ValidTenantID(good), good)
+func TestCorrelationIDThatNoHeaderCarriesIsNotSent(t *testing.T) {
+	for _, bad := range []string{"a\nb", "a\r\nX-Forged: 1", "\x00", "a\x7f", "a\n" + strings.Repeat("x", 1<<20)} {
+		r := request()
+		r.CorrelationID = bad
+		text := unsent(t, r)
+		assert.Contains(t, text, "field CorrelationID")
+		assertFitToPrint(t, text)
+		assert.Less(t, len(text), 512)
 	}
-	for _, bad := range []string{
-		long + "a", strings.ReplaceAll(assertion, "_", "-"), "", ".", "..", "...", "a/b", "../a", "a?b", "a#b", "a%2fb", "a b", " a", "a\n", "a\x00",
-		"a@b", "a:b", "a_b", "a[b", "a`b", "a\\b", "ä", "а", "{a}", "a;b", "a&b",
+}
+
+// Entra ID gets some fields whatever they contain. No field makes the error as long as itself.
+func TestErrorsAreBoundedWhateverTheFieldsAre(t *testing.T) {
+	long := strings.Repeat("x ", 1<<19)
+	for name, spoil := range map[string]func(*exchange.Request){
+		"TenantID":      func(r *exchange.Request) { r.TenantID = long },
+		"ClientID":      func(r *exchange.Request) { r.ClientID = long },
+		"Scopes":        func(r *exchange.Request) { r.Scopes = []string{long} },
+		"Claims":        func(r *exchange.Request) { r.Claims = long },
+		"CorrelationID": func(r *exchange.Request) { r.CorrelationID = long },
 	} {
-		assert.False(t, exchange.ValidTenantID(bad), "%q", bad)
+		r := request()
+		spoil(&r)
+		echoing := doFunc(func(req *http.Request) (*http.Response, error) {
+			text, err := json.Marshal(map[string]string{"error": body(t, req), "error_description": long, "correlation_id": req.Header.Get("client-request-id")})
+			require.NoError(t, err)
+			return reply(400, "application/json", string(text[:min(len(text), 1<<20)])), nil
+		})
+		_, err := newClient(t, once(echoing)).Exchange(t.Context(), r)
+		require.Error(t, err, name)
+		assert.Less(t, len(err.Error()), 4096, name)
+		assertNoSecretIn(t, err)
+	}
+}
+
+func TestTenantIDThatIsNoTenantIsNotSent(t *testing.T) {
+	for _, bad := range []string{"", "..", "a/b", "../a", "a?b", "a%2fb", " a", "a\n", "ä"} {
 		r := request()
 		r.TenantID = bad
 		assert.Contains(t, unsent(t, r), "TenantID")
 	}
 }
 
-// Fields that changed places must not put the assertion into the error.
+// Swapped fields must not put the assertion into the error.
 func TestAssertionInTheWrongFieldIsNotPrinted(t *testing.T) {
 	r := request()
 	r.TenantID, r.Assertion = assertion+"_", tenantID

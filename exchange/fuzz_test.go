@@ -17,10 +17,11 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 )
 
-// replyKey is the context key of the reply that a fuzz target's transport gives.
+// replyKey is the context key of the reply that a fuzz target's transport returns.
 type replyKey struct{}
 
-// answering returns an exchange that is answered with a reply. One client serves all inputs.
+// answering returns a function that makes an exchange answered with a given reply. One client
+// serves all inputs.
 func answering(f *testing.F) func(*testing.T, *http.Response) (azcore.AccessToken, error) {
 	c := newClient(f, once(doFunc(func(r *http.Request) (*http.Response, error) {
 		return r.Context().Value(replyKey{}).(*http.Response), nil
@@ -60,7 +61,8 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-// FuzzErrorReply: whatever the members of an error reply hold, the error is fit to print and without the assertion.
+// FuzzErrorReply checks that an error is printable and free of the assertion, whatever the reply
+// holds.
 func FuzzErrorReply(f *testing.F) {
 	f.Add("invalid_client", "AADSTS700213: no match. Trace ID: t Correlation ID: c Timestamp: 2024-08-05 10:07:04Z",
 		"[700213]", "", "trace", "2024-08-05 10:07:04Z")
@@ -138,7 +140,7 @@ func FuzzClaims(f *testing.F) {
 		require.True(t, ok, claims)
 		if given != "" {
 			require.True(t, isObject)
-			require.True(t, contains(got, want), "%s lacks of %s", claims, given)
+			require.True(t, contains(got, want), "%s lacks a member of %s", claims, given)
 		}
 		if !cae {
 			require.Equal(t, given, claims)
@@ -157,14 +159,15 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// parse returns a JSON object, its numbers as they were written.
+// parse parses a JSON object and keeps numbers as they are written.
 func parse(text string) (o map[string]any, ok bool) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.UseNumber()
 	return o, json.Valid([]byte(text)) && d.Decode(&o) == nil && o != nil
 }
 
-// contains tells whether got has all that want has. A null may have been filled in, an array may have got more at its end.
+// contains reports whether got has everything in want. A null may have been filled in, and an array
+// may have grown at its end.
 func contains(got, want any) bool {
 	switch want := want.(type) {
 	case nil:

@@ -23,11 +23,11 @@ const (
 	clientID = "11111111-2222-4333-8444-555555555555"
 	scope    = "https://vault.azure.net/.default"
 
-	// accessToken has what a JWT has, but is none of the assertion's.
+	// accessToken is a well-formed JWT that shares nothing with the assertion.
 	accessToken = "eyJ0eXAiOiJKV1QiLCJub25jZSI6Im0xIn0.eyJhdWQiOiJodHRwczovL3ZhdWx0LmF6dXJlLm5ldCIsIm9pZCI6Im8ifQ.YWNjZXNzLXRva2VuLXNpZ25hdHVyZQ"
 )
 
-// signature is that of the assertion: as long as an RSA key's, the same in every run.
+// signature is the assertion's signature: as long as an RSA key's, and the same in every run.
 var signature = func() string {
 	var raw []byte
 	for _, c := range "abcd" {
@@ -37,18 +37,18 @@ var signature = func() string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }()
 
-// assertion never expires, so that it is good in every bubble.
+// assertion never expires, so it is valid in every synctest bubble.
 var assertion = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","kid":"k1"}`)) + "." +
 	base64.RawURLEncoding.EncodeToString([]byte(
 		`{"aud":["api://AzureADTokenExchange"],"iss":"https://issuer.example/","sub":"system:serviceaccount:shop:checkout"}`)) + "." +
 	signature
 
-// doFunc is a transport without a socket.
+// doFunc is a transport without a network.
 type doFunc func(*http.Request) (*http.Response, error)
 
 func (f doFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// policyFunc is a policy of a user's.
+// policyFunc is a user's policy.
 type policyFunc func(*policy.Request) (*http.Response, error)
 
 func (f policyFunc) Do(r *policy.Request) (*http.Response, error) { return f(r) }
@@ -66,12 +66,12 @@ func reply(status int, contentType, body string) *http.Response {
 	}
 }
 
-// always is a transport that answers every request alike.
+// always returns a transport that gives every request the same answer.
 func always(status int, contentType, body string) doFunc {
 	return func(*http.Request) (*http.Response, error) { return reply(status, contentType, body), nil }
 }
 
-// once are options for a single attempt.
+// once returns options for a single try.
 func once(transport policy.Transporter) *exchange.ClientOptions {
 	o := &exchange.ClientOptions{}
 	o.Transport = transport
@@ -86,13 +86,13 @@ func newClient(t testing.TB, o *exchange.ClientOptions) *exchange.Client {
 	return c
 }
 
-// do makes one exchange with one attempt.
+// do makes one exchange with one try.
 func do(t testing.TB, transport policy.Transporter) (azcore.AccessToken, error) {
 	t.Helper()
 	return newClient(t, once(transport)).Exchange(t.Context(), request())
 }
 
-// refused makes one exchange that ends in an Error.
+// refused makes one exchange that must end in an Error.
 func refused(t testing.TB, transport policy.Transporter) *exchange.Error {
 	t.Helper()
 	token, err := do(t, transport)
@@ -102,12 +102,12 @@ func refused(t testing.TB, transport policy.Transporter) *exchange.Error {
 	return e
 }
 
-// serve starts a TLS server and returns options that lead to it.
+// serve starts a TLS server and returns options that send requests to it.
 func serve(t testing.TB, http2 bool, h http.HandlerFunc) (*httptest.Server, *exchange.ClientOptions) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.EnableHTTP2 = http2
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients misbehave here
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients misbehave in these tests
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	o := once(s.Client())
@@ -120,7 +120,7 @@ func exchangeAt(t testing.TB, o *exchange.ClientOptions) (azcore.AccessToken, er
 	return newClient(t, o).Exchange(context.WithoutCancel(t.Context()), request())
 }
 
-// hijack takes over an HTTP/1.1 connection, writes raw bytes and closes it.
+// hijack takes over an HTTP/1.1 connection, writes raw and closes the connection.
 func hijack(t testing.TB, w http.ResponseWriter, raw string) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {

@@ -5,12 +5,12 @@ import (
 	"net/url"
 )
 
-// jar is a cookie jar that counts.
-type jar struct{ asked int }
+// jar is a cookie jar that counts its calls.
+type jar struct{ calls int }
 
 func (j *jar) SetCookies(*url.URL, []*http.Cookie) {}
 
 func (j *jar) Cookies(*url.URL) []*http.Cookie {
-	j.asked++
+	j.calls++
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 const longest = 48 * time.Hour
 
-// lifetimes maps the JSON of a number of seconds to what it means; zero is a mistake.
+// lifetimes maps the JSON of a lifetime in seconds to its meaning. Zero means that it is invalid.
 var lifetimes = map[string]time.Duration{
 	`3599`: 3599 * time.Second, `"3599"`: 3599 * time.Second, `3599.0`: 3599 * time.Second, `"3599.5"`: 3599500 * time.Millisecond,
 	`1`: time.Second, `3.599e3`: 3599 * time.Second, `0.5`: 500 * time.Millisecond, `86399`: 86399 * time.Second,
@@ -59,12 +59,12 @@ func TestExpiresIn(t *testing.T) {
 func TestRefreshIn(t *testing.T) {
 	for refreshIn, want := range lifetimes {
 		if want >= time.Hour {
-			want = 0 // the token would have expired
+			want = 0 // the token would have expired by then
 		}
 		t.Run(refreshIn, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				token, err := do(t, withLifetimes("3600", refreshIn))
-				require.NoError(t, err, "a refresh_in is a hint")
+				require.NoError(t, err, "refresh_in is only a hint")
 				assert.Equal(t, time.Hour, time.Until(token.ExpiresOn))
 				if want == 0 {
 					assert.Zero(t, token.RefreshOn)
@@ -106,6 +106,6 @@ func TestTimesAreUTCAndOnTheWallClock(t *testing.T) {
 	require.NoError(t, err)
 	for _, at := range []time.Time{token.ExpiresOn, token.RefreshOn} {
 		assert.Equal(t, time.UTC, at.Location())
-		assert.NotContains(t, at.String(), "m=", "no monotonic reading: a machine may sleep")
+		assert.NotContains(t, at.String(), "m=", "no monotonic reading, because a machine may sleep")
 	}
 }

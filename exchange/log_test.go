@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// azcore logs requests, replies and errors before they come back to this package.
+// azcore logs requests, replies and errors before this package sees them.
 func TestLogOfAzcoreHoldsNoSecret(t *testing.T) {
 	var mu sync.Mutex
 	var log strings.Builder

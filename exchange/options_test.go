@@ -43,26 +43,27 @@ func TestPoliciesApply(t *testing.T) {
 	assert.Equal(t, 2, perRetry)
 }
 
-// Without the exchange's context, the transport would not know what to keep out of azcore's log.
+// Without the exchange's context, the transport would not know which secrets to keep out of
+// azcore's log.
 func TestPolicyThatReplacesTheContextIsRefused(t *testing.T) {
-	for name, bend := range map[string]func(*exchange.ClientOptions, policy.Policy){
+	for name, add := range map[string]func(*exchange.ClientOptions, policy.Policy){
 		"once":         func(o *exchange.ClientOptions, p policy.Policy) { o.PerCallPolicies = []policy.Policy{p} },
 		"each attempt": func(o *exchange.ClientOptions, p policy.Policy) { o.PerRetryPolicies = []policy.Policy{p} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			asked := 0
+			calls := 0
 			o := &exchange.ClientOptions{}
 			o.Transport = doFunc(func(*http.Request) (*http.Response, error) {
 				t.Error("a request was sent")
 				return reply(200, "application/json", success), nil
 			})
-			bend(o, policyFunc(func(r *policy.Request) (*http.Response, error) {
-				asked++
+			add(o, policyFunc(func(r *policy.Request) (*http.Response, error) {
+				calls++
 				return r.WithContext(context.Background()).Next()
 			}))
 			_, err := newClient(t, o).Exchange(t.Context(), request())
 			require.ErrorContains(t, err, "a policy replaced the request's context with one that is not derived from it")
-			assert.Equal(t, 1, asked, "another attempt would end alike")
+			assert.Equal(t, 1, calls, "a retry would end the same way")
 		})
 	}
 }
@@ -97,7 +98,7 @@ func TestTokenInThePlaceOfAnOptionIsNotPrinted(t *testing.T) {
 	}
 }
 
-func TestHeadersOfTheContextApply(t *testing.T) {
+func TestHeadersFromTheContextAreSent(t *testing.T) {
 	c := newClient(t, once(doFunc(func(r *http.Request) (*http.Response, error) {
 		assert.Equal(t, "yes", r.Header.Get("X-Of-Context"))
 		return reply(200, "application/json", success), nil
@@ -116,24 +117,24 @@ func TestAPIVersionIsIgnored(t *testing.T) {
 }
 
 func TestOptionsAreNotChanged(t *testing.T) {
-	users := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		return reply(200, "application/json", success), nil
 	})}
 	o := &exchange.ClientOptions{}
 	o.APIVersion = "2024-01-01"
 	o.Logging.IncludeBody = true
-	o.Transport = users
+	o.Transport = client
 	_, err := newClient(t, o).Exchange(t.Context(), request())
 	require.NoError(t, err)
 	assert.Equal(t, "2024-01-01", o.APIVersion)
 	assert.True(t, o.Logging.IncludeBody)
 	assert.Zero(t, o.Retry)
 	assert.Empty(t, o.Authority)
-	assert.Same(t, users, o.Transport)
-	assert.Nil(t, users.CheckRedirect)
+	assert.Same(t, client, o.Transport)
+	assert.Nil(t, client.CheckRedirect)
 }
 
-// What the user changes afterwards does not reach the client.
+// Later changes to the options do not reach the client.
 func TestOptionsAreCopied(t *testing.T) {
 	o := once(always(200, "application/json", success))
 	c := newClient(t, o)
@@ -149,15 +150,15 @@ func TestTypedNilTransportIsNoTransport(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// An *http.Client keeps what is not about redirects.
+// An *http.Client keeps all settings except its redirect policy.
 func TestHTTPClientKeepsItsSettings(t *testing.T) {
 	jar := &jar{}
-	users := &http.Client{Jar: jar, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+	client := &http.Client{Jar: jar, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		return reply(200, "application/json", success), nil
 	})}
-	_, err := do(t, users)
+	_, err := do(t, client)
 	require.NoError(t, err)
-	assert.Equal(t, 1, jar.asked)
+	assert.Equal(t, 1, jar.calls)
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -23,9 +23,9 @@ func TestRequestPrintsWithoutTheAssertion(t *testing.T) {
 		}
 		assertNoSecret(t, fmt.Sprint(value))
 		assertNoSecret(t, logged(value))
-		marshalled, err := json.Marshal(value)
+		marshaled, err := json.Marshal(value)
 		require.NoError(t, err)
-		assertNoSecret(t, string(marshalled))
+		assertNoSecret(t, string(marshaled))
 	}
 	type named struct{ R exchange.Request }
 	for _, value := range []any{r, &r, []exchange.Request{r}, named{r}, &named{r}} {
@@ -39,9 +39,9 @@ func TestRequestPrintsWithoutTheAssertion(t *testing.T) {
 func TestRequestPrintsTheRest(t *testing.T) {
 	r := request()
 	r.Claims, r.EnableCAE, r.CorrelationID = challenge, true, correlationID
-	marshalled, err := json.Marshal(r)
+	marshaled, err := json.Marshal(r)
 	require.NoError(t, err)
-	for _, text := range []string{fmt.Sprint(r), string(marshalled), logged(r)} {
+	for _, text := range []string{fmt.Sprint(r), string(marshaled), logged(r)} {
 		for _, part := range []string{tenantID, clientID, scope, correlationID, "[redacted]"} {
 			assert.Contains(t, text, part)
 		}

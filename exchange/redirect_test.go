@@ -20,12 +20,12 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 )
 
-// following is a transport whose client follows redirects out of this package's sight.
+// following is a transport whose redirects this package cannot see.
 type following struct{ client *http.Client }
 
 func (f following) Do(r *http.Request) (*http.Response, error) { return f.client.Do(r) }
 
-// thief is where a redirect leads to. It gives a token to whoever comes.
+// thief is the target of a redirect. It gives everybody a token.
 type thief struct {
 	mu   sync.Mutex
 	seen []string
@@ -75,7 +75,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 						http.Redirect(w, r, elsewhere.URL+"/steal", status)
 					})
 					o.Transport = wrap(first.Client())
-					o.Retry.MaxRetries = 2 // a redirect is final
+					o.Retry.MaxRetries = 2 // a redirect must not be retried
 					o.Retry.RetryDelay = time.Nanosecond
 					token, err := exchangeAt(t, o)
 					require.Error(t, err)
@@ -88,7 +88,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 						assertNoSecret(t, dump)
 					}
 					if strings.HasPrefix(name, "http.Client") || status >= 307 {
-						assert.Empty(t, second.requests(), "not even asked")
+						assert.Empty(t, second.requests(), "it got no request")
 						e, ok := errors.AsType[*exchange.Error](err)
 						require.True(t, ok)
 						assert.Equal(t, status, e.StatusCode)
@@ -99,7 +99,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 	}
 }
 
-// A redirect within the host is none of ours either: the token endpoint is known.
+// A redirect within the host is refused too: the token endpoint is fixed.
 func TestRedirectToTheSameHostIsNotFollowed(t *testing.T) {
 	var paths []string
 	s, o := serve(t, false, func(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +126,7 @@ func TestRedirectWithoutAUsableLocation(t *testing.T) {
 	}
 }
 
-// A Location leads somewhere else only with the status of a redirect.
+// A Location header means a redirect only with a redirect status.
 func TestOnlyARedirectNamesItsTarget(t *testing.T) {
 	for status, redirects := range map[int]bool{201: false, 299: false, 300: true, 308: true, 399: true, 400: false, 503: false} {
 		e := refused(t, doFunc(func(*http.Request) (*http.Response, error) {
@@ -138,20 +138,20 @@ func TestOnlyARedirectNamesItsTarget(t *testing.T) {
 	}
 }
 
-// What cannot be read twice cannot be sent twice, whatever the transport does with a 307.
+// A body that cannot be read twice cannot be sent twice, whatever a transport does with a 307.
 func TestTransportCannotReplayTheBody(t *testing.T) {
-	asked := 0
+	calls := 0
 	_, err := do(t, doFunc(func(r *http.Request) (*http.Response, error) {
-		asked++
+		calls++
 		assert.Nil(t, r.GetBody)
 		assert.Contains(t, body(t, r), url.QueryEscape(assertion))
 		return reply(200, "application/json", success), nil
 	}))
 	require.NoError(t, err)
-	assert.Equal(t, 1, asked)
+	assert.Equal(t, 1, calls)
 }
 
-// A policy above the transport still has a request that can be retried.
+// A policy above the transport still gets a request that it can retry.
 func TestPoliciesMayRetry(t *testing.T) {
 	var bodies []string
 	o := &exchange.ClientOptions{}

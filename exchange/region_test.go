@@ -60,9 +60,9 @@ func TestRegionNames(t *testing.T) {
 	}
 }
 
-func TestNoRegionGoesBeforeAnAddress(t *testing.T) {
+func TestRegionIsRefusedForAnIPAddress(t *testing.T) {
 	for _, authority := range []string{"https://10.0.0.1:8443", "https://[::1]"} {
 		_, err := exchange.NewClient(&exchange.ClientOptions{Authority: authority, Region: "westeurope"})
-		assert.ErrorContains(t, err, `Region: region "westeurope" cannot go before an authority that is an IP address`)
+		assert.ErrorContains(t, err, `Region: region "westeurope" cannot be added to an authority that is an IP address`)
 	}
 }

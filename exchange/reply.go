@@ -12,39 +12,42 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-
-	"github.com/entrafed/entrafed/internal/redact"
 )
 
-// maxLifetime bounds what a reply may say of a token's lifetime. Entra ID's longest, for continuous access evaluation, is
-// 28 hours; a reply that says more is a mistake, and must not make a token that looks valid for ever.
+// maxLifetime bounds a token's lifetime. Entra ID's longest, for continuous access evaluation, is
+// 28 hours. A reply that claims more is wrong, and must not yield a token that looks valid for
+// ever.
 const maxLifetime = 48 * time.Hour
 
-// readReply makes a token or an error of the reply to a request sent at sent.
-func readReply(resp *http.Response, sent time.Time, secrets redact.Redactor) (azcore.AccessToken, error) {
-	body, err := runtime.Payload(resp)
+// read turns a reply into a token or an error. A non-nil err is why the pipeline could not read the
+// reply.
+func (try *attempt) read(resp *http.Response, err error) (azcore.AccessToken, error) {
+	var body []byte
+	if err == nil {
+		body, err = runtime.Payload(resp)
+	}
 	if err != nil {
-		return azcore.AccessToken{}, unreadable(resp, err, secrets)
+		return azcore.AccessToken{}, try.unreadable(resp, err)
 	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	var reply members
-	_ = json.Unmarshal(body, &reply) // leaves nil where there is no object
+	_ = json.Unmarshal(body, &reply) // reply stays nil if body is not an object
 	if reply.has("error") || resp.StatusCode != http.StatusOK || reply == nil {
-		return azcore.AccessToken{}, newError(resp, reply, body, secrets)
+		return azcore.AccessToken{}, try.refusal(resp, reply, body)
 	}
-	token, problem := reply.token(sent)
+	token, problem := reply.token(try.sent)
 	if problem != "" {
-		e := newError(resp, nil, nil, secrets)
+		e := try.refusal(resp, nil, nil)
 		e.problem = problem
 		return azcore.AccessToken{}, e
 	}
 	return token, nil
 }
 
-// members are those of a JSON object. One of an unexpected type is as good as absent.
+// members are the members of a JSON object. A member of an unexpected type counts as absent.
 type members map[string]json.RawMessage
 
-// has tells whether a member says anything, of whatever type.
+// has reports whether a member of any type is present and not empty.
 func (m members) has(name string) bool {
 	switch string(m[name]) {
 	case "", "null", `""`:
@@ -53,7 +56,7 @@ func (m members) has(name string) bool {
 	return true
 }
 
-// text returns a member that is a string.
+// text returns a string member.
 func (m members) text(name string) string {
 	var s string
 	if json.Unmarshal(m[name], &s) != nil {
@@ -62,14 +65,14 @@ func (m members) text(name string) string {
 	return s
 }
 
-// lifetime returns a member that is a number of seconds, bounded: as a number, which Entra ID sends, or as a string, which
-// other endpoints of Microsoft's do.
+// lifetime returns a member that is a number of seconds, bounded. Entra ID sends a number; other
+// Microsoft endpoints send a string.
 func (m members) lifetime(name string) (time.Duration, bool) {
 	seconds, err := strconv.ParseFloat(strings.Trim(string(m[name]), `"`), 64)
 	if errors.Is(err, strconv.ErrRange) {
-		err = nil // infinity, of either sign, which is bounded below
+		err = nil // ±Inf, bounded below
 	} else if math.IsInf(seconds, 0) || math.IsNaN(seconds) {
-		return 0, false // the words
+		return 0, false // the literals "inf" and "nan"
 	}
 	if err != nil {
 		return 0, false
@@ -77,8 +80,8 @@ func (m members) lifetime(name string) (time.Duration, bool) {
 	return time.Duration(max(math.MinInt32, min(seconds, maxLifetime.Seconds())) * float64(time.Second)), true
 }
 
-// token returns the reply's token, or what is wrong with it. It never quotes the reply: a mistake in one member does not make
-// the others less secret.
+// token returns the reply's token, or what is wrong with it. It never quotes the reply: one bad
+// member does not make the others less secret.
 func (m members) token(sent time.Time) (token azcore.AccessToken, problem string) {
 	expiresIn, ok := m.lifetime("expires_in")
 	token.Token = m.text("access_token")
@@ -94,7 +97,7 @@ func (m members) token(sent time.Time) (token azcore.AccessToken, problem string
 	case expiresIn <= 0:
 		return token, "its expires_in is not positive"
 	}
-	sent = sent.Round(0).UTC() // the wall clock counts: a machine may sleep
+	sent = sent.Round(0).UTC() // use the wall clock, because a machine may sleep
 	token.ExpiresOn = sent.Add(expiresIn)
 	if refreshIn, ok := m.lifetime("refresh_in"); ok && refreshIn > 0 && refreshIn < expiresIn {
 		token.RefreshOn = sent.Add(refreshIn)

@@ -16,7 +16,7 @@ import (
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
-// sent returns the one request that an exchange makes, and its body.
+// sent makes an exchange and returns its only request and that request's body.
 func sent(t testing.TB, o *exchange.ClientOptions, r exchange.Request) (*http.Request, string) {
 	t.Helper()
 	var requests []*http.Request
@@ -53,7 +53,7 @@ func TestExchangeAgainstTheFake(t *testing.T) {
 	token, err := do(t, &entra)
 	require.NoError(t, err)
 	assert.NotEmpty(t, token.Token)
-	require.Len(t, entra.Requests(), 1, "one request from cold: no discovery")
+	require.Len(t, entra.Requests(), 1, "one request, no discovery")
 	assert.Equal(t, entratest.KindToken, entra.Requests()[0].Kind)
 }
 

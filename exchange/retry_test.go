@@ -3,11 +3,13 @@ package exchange_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,29 +20,29 @@ import (
 
 func TestRetries(t *testing.T) {
 	const ms, s = time.Millisecond, time.Second
-	azcores := policy.RetryOptions{}
+	defaults := policy.RetryOptions{}
 	for name, row := range map[string]struct {
 		reply       entratest.Reply
-		times       int // that it is given, before a token
+		times       int // how often the server gives it before it issues a token
 		retry       policy.RetryOptions
 		requests    int
 		ok          bool
 		least, most time.Duration
 	}{
-		"503":                        {entratest.Unavailable(0), 1, azcores, 2, true, 600 * ms, 2 * s},
-		"429 without a pause":        {entratest.Throttle(0), 1, azcores, 2, true, 600 * ms, 2 * s},
-		"connection reset":           {entratest.Reply{Err: errors.New("connection reset")}, 1, azcores, 2, true, 600 * ms, 2 * s},
-		"503 for ever":               {entratest.Unavailable(0), 4, azcores, 4, false, s, 15 * s},
-		"503, no retries":            {entratest.Unavailable(0), 1, policy.RetryOptions{MaxRetries: -1}, 1, false, 0, 0},
-		"401":                        {entratest.Refuse(700213), 1, azcores, 1, false, 0, 0},
-		"4 s":                        {entratest.Unavailable(4 * s), 1, azcores, 2, true, 4 * s, 4 * s},
-		"5 s":                        {entratest.Throttle(5 * s), 1, azcores, 2, true, 5 * s, 5 * s},
-		"6 s ends it":                {entratest.Unavailable(6 * s), 1, azcores, 1, false, 0, 0},
-		"429 with 6 s ends it":       {entratest.Throttle(6 * s), 1, azcores, 1, false, 0, 0},
-		"6 s, the user's patience":   {entratest.Unavailable(6 * s), 1, policy.RetryOptions{MaxRetryDelay: time.Minute}, 2, true, 6 * s, 6 * s},
-		"6 s, endless patience":      {entratest.Unavailable(6 * s), 1, policy.RetryOptions{MaxRetryDelay: -1}, 2, true, 6 * s, 6 * s},
-		"4 s, the user's impatience": {entratest.Unavailable(4 * s), 1, policy.RetryOptions{MaxRetryDelay: s}, 1, false, 0, 0},
-		"hang, time-out per try":     {entratest.Reply{Hang: true}, 1, policy.RetryOptions{TryTimeout: 3 * s, RetryDelay: 1}, 2, true, 3 * s, 4 * s},
+		"503":                         {entratest.Unavailable(0), 1, defaults, 2, true, 600 * ms, 2 * s},
+		"429 without a pause":         {entratest.Throttle(0), 1, defaults, 2, true, 600 * ms, 2 * s},
+		"connection reset":            {entratest.Reply{Err: errors.New("connection reset")}, 1, defaults, 2, true, 600 * ms, 2 * s},
+		"503 forever":                 {entratest.Unavailable(0), 4, defaults, 4, false, s, 15 * s},
+		"503, no retries":             {entratest.Unavailable(0), 1, policy.RetryOptions{MaxRetries: -1}, 1, false, 0, 0},
+		"401":                         {entratest.Refuse(700213), 1, defaults, 1, false, 0, 0},
+		"4 s":                         {entratest.Unavailable(4 * s), 1, defaults, 2, true, 4 * s, 4 * s},
+		"5 s":                         {entratest.Throttle(5 * s), 1, defaults, 2, true, 5 * s, 5 * s},
+		"6 s ends it":                 {entratest.Unavailable(6 * s), 1, defaults, 1, false, 0, 0},
+		"429 with 6 s ends it":        {entratest.Throttle(6 * s), 1, defaults, 1, false, 0, 0},
+		"6 s, patient user":           {entratest.Unavailable(6 * s), 1, policy.RetryOptions{MaxRetryDelay: time.Minute}, 2, true, 6 * s, 6 * s},
+		"6 s, endlessly patient user": {entratest.Unavailable(6 * s), 1, policy.RetryOptions{MaxRetryDelay: -1}, 2, true, 6 * s, 6 * s},
+		"4 s, impatient user":         {entratest.Unavailable(4 * s), 1, policy.RetryOptions{MaxRetryDelay: s}, 1, false, 0, 0},
+		"hang, timeout per try":       {entratest.Reply{Hang: true}, 1, policy.RetryOptions{TryTimeout: 3 * s, RetryDelay: 1}, 2, true, 3 * s, 4 * s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -59,7 +61,26 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-func TestRetryAfterThatEndedItIsTold(t *testing.T) {
+// Retries hide no refusal from OnRefusal.
+func TestOnRefusalSeesEachTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := new(entratest.Server)
+		server.Enqueue(entratest.Unavailable(0), entratest.Reply{Status: http.StatusRequestTimeout})
+		client, err := exchange.NewClient(&exchange.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: server}})
+		require.NoError(t, err)
+		r := request()
+		var statuses, codes []int
+		r.OnRefusal = func(e *exchange.Error) {
+			statuses, codes = append(statuses, e.StatusCode), append(codes, e.EntraCodes...)
+		}
+		_, err = client.Exchange(t.Context(), r)
+		require.NoError(t, err)
+		require.Equal(t, []int{503, 408}, statuses)
+		require.Equal(t, []int{90033}, codes)
+	})
+}
+
+func TestErrorReportsTheRetryAfterThatEndedTheExchange(t *testing.T) {
 	for want, answer := range map[time.Duration]entratest.Reply{
 		6 * time.Second: entratest.Unavailable(6 * time.Second),
 		time.Hour:       entratest.Throttle(time.Hour),
@@ -96,7 +117,7 @@ func TestContextEndsAHangAndAPause(t *testing.T) {
 				start := time.Now()
 				_, err := newClient(t, o).Exchange(ctx, request())
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				assert.ErrorContains(t, err, "login.microsoftonline.com", "the error says where")
+				assert.ErrorContains(t, err, "login.microsoftonline.com", "the error names the host")
 				assert.Equal(t, 2*time.Second, time.Since(start))
 			})
 		})

@@ -14,7 +14,7 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 )
 
-// pieces are all runs of eight characters of the assertion, in lower case.
+// pieces holds every run of eight characters of the assertion, in lower case.
 var pieces = func() map[string]bool {
 	m, low := map[string]bool{}, lower(assertion)
 	for i := 0; i+8 <= len(low); i++ {
@@ -23,7 +23,7 @@ var pieces = func() map[string]bool {
 	return m
 }()
 
-// lower is for ASCII, so that it joins and splits nothing.
+// lower lower-cases ASCII only, so that the length stays the same.
 func lower(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -51,24 +51,24 @@ func assertNoSecret(t testing.TB, text string) {
 	}
 }
 
-// printings are the ways in which an error gets into a log.
+// printings returns the ways in which an error can end up in a log.
 func printings(err error) (texts []string) {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		texts = append(texts, e.Error())
 		for _, verb := range []string{"%v", "%+v", "%#v", "%q", "%s", "%x", "%d"} {
 			texts = append(texts, fmt.Sprintf(verb, e), fmt.Sprintf(verb, []any{e}), fmt.Sprintf(verb, struct{ Err error }{e}))
 		}
-		marshalled, _ := json.Marshal(e)
-		texts = append(texts, string(marshalled), logged(e))
+		marshaled, _ := json.Marshal(e)
+		texts = append(texts, string(marshaled), logged(e))
 	}
 	if e, ok := errors.AsType[*exchange.Error](err); ok {
-		marshalled, _ := json.Marshal(e)
-		texts = append(texts, fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", *e), fmt.Sprintf("%#v", *e), string(marshalled))
+		marshaled, _ := json.Marshal(e)
+		texts = append(texts, fmt.Sprintf("%+v", e), fmt.Sprintf("%+v", *e), fmt.Sprintf("%#v", *e), string(marshaled))
 	}
 	return texts
 }
 
-// logged is what log/slog makes of a value.
+// logged returns what log/slog prints for a value.
 func logged(value any) string {
 	var b strings.Builder
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("m", "value", value)
@@ -95,7 +95,7 @@ func assertNoAccessToken(t testing.TB, err error) {
 	}
 }
 
-// assertFitToPrint checks that a text is one line without anything that a terminal obeys.
+// assertFitToPrint checks that text is one non-empty line of printable characters.
 func assertFitToPrint(t testing.TB, text string) {
 	t.Helper()
 	for _, c := range text {

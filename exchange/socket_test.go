@@ -45,7 +45,7 @@ func TestExchangeOverSockets(t *testing.T) {
 	}
 }
 
-// bomb is 256 MiB, once unpacked.
+// bomb decompresses to 256 MiB.
 var bomb = func() []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -78,7 +78,8 @@ func TestReplyIsBoundedAfterDecompression(t *testing.T) {
 	}
 }
 
-// The default client bounds the headers of a reply; of what another transport hands over, each is clipped.
+// The default client bounds the headers of a reply. Those of another transport are clipped one by
+// one.
 func TestHeadersAreBounded(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		size := 128 << 10
@@ -125,7 +126,7 @@ func TestStatusLineIsBounded(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// endless is a body that never ends.
+// endless is a body without an end.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) {

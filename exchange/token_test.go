@@ -73,7 +73,7 @@ func TestErrorMemberRefusesWhateverTheStatus(t *testing.T) {
 	assert.Equal(t, "invalid_client", e.Code)
 }
 
-// A reply's media type is for messages only: a proxy may have lost it.
+// The media type is only used in messages, because a proxy may have dropped it.
 func TestContentTypeDoesNotMatter(t *testing.T) {
 	for _, contentType := range []string{"", "text/html", "garbage;;;", "application/json; charset=utf-8", "\x00"} {
 		token, err := do(t, always(200, contentType, success))

@@ -15,14 +15,14 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// arrival is what the proxy sees of a request, besides what Entra ID does.
+// arrival is what the proxy sees of a request, in addition to what Entra ID sees.
 type arrival struct {
 	host, path, sni string
 	proto           int
 	closes          bool
 }
 
-// tokenProxy is the proxy of an identity binding: a fake Entra ID below /base.
+// tokenProxy is the proxy of an identity binding, with a fake Entra ID below /base.
 type tokenProxy struct {
 	*httptest.Server
 	entra entratest.Server
@@ -31,7 +31,7 @@ type tokenProxy struct {
 	certificate tls.Certificate
 	arrivals    []arrival
 	connections int
-	closed      chan struct{} // when the first of them is
+	closed      chan struct{} // closed with the first connection
 }
 
 func newTokenProxy(t testing.TB, certificate tls.Certificate) *tokenProxy {
@@ -51,7 +51,7 @@ func newTokenProxy(t testing.TB, certificate tls.Certificate) *tokenProxy {
 		p.connections++
 		return &tls.Config{Certificates: []tls.Certificate{p.certificate}, NextProtos: p.TLS.NextProtos, MaxVersion: p.TLS.MaxVersion}, nil
 	}
-	p.Config.ErrorLog = log.New(io.Discard, "", 0) // clients refuse it here
+	p.Config.ErrorLog = log.New(io.Discard, "", 0) // some clients reject the certificate
 	p.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
 			closed()
@@ -62,14 +62,14 @@ func newTokenProxy(t testing.TB, certificate tls.Certificate) *tokenProxy {
 	return p
 }
 
-// present makes the proxy present another certificate from now on.
+// present sets the certificate that the proxy presents from now on.
 func (p *tokenProxy) present(certificate tls.Certificate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.certificate = certificate
 }
 
-// binding returns options for one attempt through the proxy.
+// binding returns options for one try through the proxy.
 func (p *tokenProxy) binding(b exchange.IdentityBinding) *exchange.ClientOptions {
 	if b.TokenProxy == "" {
 		b.TokenProxy = p.URL + "/base"
@@ -79,10 +79,10 @@ func (p *tokenProxy) binding(b exchange.IdentityBinding) *exchange.ClientOptions
 	return o
 }
 
-// reached counts the requests that came through.
+// reached returns how many requests reached Entra ID.
 func (p *tokenProxy) reached() int { return len(p.entra.Requests()) }
 
-// leadingTo returns a transport for which every host is the proxy.
+// leadingTo returns a transport that connects to the proxy, whatever the host.
 func leadingTo(p *tokenProxy) *http.Transport {
 	return &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, p.Listener.Addr().String())

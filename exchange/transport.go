@@ -1,7 +1,10 @@
 package exchange
 
 import (
+	"cmp"
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -18,75 +21,100 @@ import (
 	"github.com/entrafed/entrafed/internal/redact"
 )
 
-// maxReply bounds a reply's body after decompression. A real one has a few kilobytes.
+// maxReply bounds a reply's body after decompression. Real replies have a few kilobytes.
 const maxReply = 1 << 20
 
-// maxHeader bounds the status line, and the name and value of a header. Entra ID's have less than a kilobyte.
+// maxHeader bounds the status line, and each header's name and value. Entra ID's have less than a
+// kilobyte.
 const maxHeader = 4 << 10
 
 // attemptKey is the context key of an *attempt.
 type attemptKey struct{}
 
-// attempt is what an exchange and the transport below the pipeline tell each other.
+// attempt is the state that an exchange shares with the transport below the pipeline.
 type attempt struct {
-	sent    time.Time       // the last time
-	secrets redact.Redactor // for errors, because azcore logs them on their way up
+	sent     time.Time       // when the last request was sent
+	timedOut bool            // the last try timed out, so its connection may be dead
+	secrets  redact.Redactor // cleans replies and errors before azcore logs them
+
+	onRefusal func(*Error) // nil if nobody asked for it
 }
 
-// transport guards the transport that it wraps: the assertion is sent once, to one place, and the reply is bounded. It sits
-// below azcore's pipeline because azcore downloads the whole body of an error there.
+// transport wraps a transport. It sends the assertion once, to one place, and bounds the reply. It
+// sits below azcore's pipeline, which reads the whole body of an error reply.
 type transport struct {
 	next policy.Transporter
 }
 
-// newTransport wraps the user's transport, or the default one if there is none.
-func newTransport(users policy.Transporter) transport {
-	users = orDefault(users)
-	if client, ok := users.(*http.Client); ok {
-		users = withoutRedirects(client)
+// newTransport wraps base, the user's transport, or the default one if base is nil.
+func newTransport(base policy.Transporter) transport {
+	base = orDefault(base)
+	if client, ok := base.(*http.Client); ok {
+		base = httpClient{withoutRedirects(client)}
 	}
-	return transport{users}
+	return transport{base}
 }
 
-// orDefault returns the default client where the user gave none, or a nil one.
-func orDefault(users policy.Transporter) policy.Transporter {
-	if users == nil || users == (*http.Client)(nil) {
+// orDefault returns base, or the default client if base is nil or a nil *http.Client.
+func orDefault(base policy.Transporter) policy.Transporter {
+	if base == nil || base == (*http.Client)(nil) {
 		return defaultClient()
 	}
-	return users
+	return base
 }
 
 // Do implements [policy.Transporter].
 func (t transport) Do(req *http.Request) (*http.Response, error) {
 	try, ok := req.Context().Value(attemptKey{}).(*attempt)
 	if !ok {
-		// Without what to redact, nothing may be sent that could be thrown back.
-		return nil, &finalError{errors.New("a policy replaced the request's context with one that is not derived from it, so it is not sent")}
+		// Without the attempt, secrets in the reply could not be redacted, so nothing may be sent.
+		return nil, &finalError{errors.New("a policy replaced the request's context with one that is not derived from it, so the request is not sent")}
 	}
 	try.sent = time.Now()
 	once := req.WithContext(req.Context())
-	once.GetBody = nil // what cannot be replayed cannot follow a 307 or 308, whatever the transport
+	once.GetBody = nil // without it, no transport can replay the body after a 307 or 308
 	resp, err := t.next.Do(once)
 	if err != nil {
-		return nil, try.secrets.Error(err)
+		return nil, try.failed(req.Context(), err)
 	}
 	if resp == nil {
-		return nil, nil // azcore makes an error of it
+		return nil, nil // azcore turns this into an error
 	}
-	return try.guarded(*resp)
+	return try.guarded(*resp, once)
 }
 
-// guarded returns a reply that may be logged, and read to its end.
-func (try *attempt) guarded(resp http.Response) (*http.Response, error) {
+// failed returns the error of a try that got no reply, or an incomplete one.
+func (try *attempt) failed(ctx context.Context, err error) error {
+	try.timedOut = errors.Is(err, context.DeadlineExceeded)
+	switch {
+	// Without the duration, the error would read as if the caller had given up.
+	case try.timedOut && ctx.Err() != nil:
+		err = fmt.Errorf("no complete reply within %s: %w", time.Since(try.sent).Round(100*time.Millisecond), err)
+	case untrusted(err):
+		err = &finalError{err}
+	}
+	return try.secrets.Error(err)
+}
+
+// untrusted reports whether err is about the server's certificate.
+func untrusted(err error) bool {
+	// The first is crypto/tls's error. Custom verification returns the others.
+	return errors.As(err, new(*tls.CertificateVerificationError)) ||
+		errors.As(err, new(x509.UnknownAuthorityError)) || errors.As(err, new(x509.HostnameError)) || errors.As(err, new(x509.CertificateInvalidError))
+}
+
+// guarded returns a copy of resp that is safe to log and bounded to read.
+func (try *attempt) guarded(resp http.Response, req *http.Request) (*http.Response, error) {
+	resp.Request = cmp.Or(resp.Request, req)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	if resp.Request != nil && resp.Request.Response != nil {
+	if resp.Request.Response != nil {
 		_ = resp.Body.Close()
 		return nil, &finalError{fmt.Errorf("the transport followed a redirect to %q; its reply is refused", try.secrets.Text(resp.Request.URL.Host, redact.MaxName))}
 	}
 	clean := func(s string) string { return try.secrets.Clean(s[:min(len(s), maxHeader)]) }
-	resp.Status = clean(resp.Status)  // azcore logs it, and headers
+	resp.Status = clean(resp.Status)  // azcore logs the status and the headers
 	resp.Header = resp.Header.Clone() // a transport may share it between replies
 	for name, values := range resp.Header {
 		if clean(name) != name {
@@ -96,14 +124,21 @@ func (try *attempt) guarded(resp http.Response) (*http.Response, error) {
 			values[i] = clean(value)
 		}
 	}
-	if pause := retryAfter(resp.Header); pause > 0 { // azcore reads a date by this machine's clock, and overflows
+	// azcore would compare a date with this machine's clock, and overflow.
+	if pause := retryAfter(resp.Header); pause > 0 {
 		resp.Header.Set("Retry-After-Ms", strconv.FormatInt(pause.Milliseconds(), 10))
 	}
-	resp.Body = &guardedBody{http.MaxBytesReader(nil, resp.Body, maxReply), describe(&resp), try.secrets}
+	what := describe(&resp)
+	resp.Body = &guardedBody{http.MaxBytesReader(nil, resp.Body, maxReply), func(err error) error {
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			err = fmt.Errorf("%s: the reply is larger than %d bytes", what, tooLarge.Limit)
+		}
+		return try.failed(req.Context(), err)
+	}}
 	return &resp, nil
 }
 
-// finalError is one that a retry would only repeat.
+// finalError is an error that a retry would only repeat.
 type finalError struct{ error }
 
 // NonRetriable stops azcore's retries.
@@ -111,25 +146,21 @@ func (finalError) NonRetriable() {}
 
 func (e finalError) Unwrap() error { return e.error }
 
-// guardedBody is a body whose errors are fit for azcore's log.
+// guardedBody is a body whose errors are safe for azcore to log.
 type guardedBody struct {
 	io.ReadCloser
-	what    string
-	secrets redact.Redactor
+	failed func(error) error
 }
 
 func (b *guardedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		err = fmt.Errorf("%s: the reply is larger than %d bytes", b.what, tooLarge.Limit)
-	}
 	if err != nil {
-		err = b.secrets.Error(err)
+		err = b.failed(err)
 	}
 	return n, err
 }
 
-// describe names a reply by its status and media type.
+// describe returns a reply's status and media type.
 func describe(resp *http.Response) string {
 	mediaType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {
@@ -139,13 +170,18 @@ func describe(resp *http.Response) string {
 	return status + ", " + redact.Clip(mediaType, 100)
 }
 
-// defaultClient has the settings of azcore's default client, which cannot be had from outside it: proxies from the
-// environment, TLS 1.2, and pings that find a dead HTTP/2 connection; and a bound on headers. Clients share it, and its
+// defaultClient is used when the user sets no transport. All such clients share it and its
 // connections.
-var defaultClient = sync.OnceValue(func() *http.Client {
+var defaultClient = sync.OnceValue(func() *http.Client { return &http.Client{Transport: defaultTransport()} })
+
+// defaultTransport copies the settings of azcore's default client, which azcore does not export:
+// proxies from the environment, TLS 1.2, and pings that find dead HTTP/2 connections. It also
+// bounds headers and names the proxy in errors.
+var defaultTransport = sync.OnceValue(func() *http.Transport {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Client{Transport: &http.Transport{
+	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: refuseConnect,
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           100,
@@ -156,10 +192,10 @@ var defaultClient = sync.OnceValue(func() *http.Client {
 		MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, Renegotiation: tls.RenegotiateFreelyAsClient},
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
-	}}
+	}
 })
 
-// withoutRedirects returns a copy of c that returns a redirect instead of following it.
+// withoutRedirects returns a copy of c that returns redirects instead of following them.
 func withoutRedirects(c *http.Client) *http.Client {
 	copied := *c
 	copied.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

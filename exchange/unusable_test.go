@@ -1,16 +1,19 @@
 package exchange_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/exchange"
+	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
 func TestOnly200IsASuccess(t *testing.T) {
@@ -38,7 +41,7 @@ func TestBodiesThatAreNoReply(t *testing.T) {
 				assert.Contains(t, e.Error(), "text/html")
 				assert.Empty(t, e.Code)
 				if status == 200 {
-					assert.Contains(t, e.Error(), "the reply is not that of a token endpoint")
+					assert.Contains(t, e.Error(), "the reply is not from a token endpoint")
 				}
 				assertNoAccessToken(t, e)
 				assertFitToPrint(t, e.Error())
@@ -48,7 +51,7 @@ func TestBodiesThatAreNoReply(t *testing.T) {
 	}
 }
 
-// What a proxy says is the first thing to know about it; a body that came with status 200 may be half a token.
+// A proxy's own text says the most about its refusal. A body with status 200 may be half a token.
 func TestExcerptOfARefusalByAProxy(t *testing.T) {
 	e := refused(t, always(418, "text/plain", "no tokens here"))
 	assert.Equal(t, 1, strings.Count(e.Error(), "no tokens here"), e.Error())
@@ -63,7 +66,8 @@ func TestExcerptOfARefusalByAProxy(t *testing.T) {
 	assert.NotContains(t, refused(t, always(200, "text/plain", "half a secret")).Error(), "half a secret")
 }
 
-// A success that came with the wrong status, from an endpoint that writes it in its own way, holds a token that looks like nothing.
+// A success with the wrong status, from an endpoint with its own format, holds a token that does
+// not look like one.
 func TestNoExcerptOfWhatMayHoldAToken(t *testing.T) {
 	for _, text := range []string{
 		`{"access_token":"OPAQUE"}`, `{"accessToken":"OPAQUE"}`, `{"Access_Token":"OPAQUE"}`, `{"token":"OPAQUE"}`,
@@ -114,4 +118,72 @@ func TestMissingResponseIsAnError(t *testing.T) {
 	require.Error(t, err)
 	assert.Zero(t, token)
 	assert.NotErrorAs(t, err, new(*exchange.Error))
+}
+
+func TestPolicyThatReturnsNothingIsAnError(t *testing.T) {
+	nothing := policyFunc(func(*policy.Request) (*http.Response, error) { return nil, nil })
+	for name, bend := range map[string]func(*exchange.ClientOptions){
+		"per call":  func(o *exchange.ClientOptions) { o.PerCallPolicies = []policy.Policy{nothing} },
+		"per retry": func(o *exchange.ClientOptions) { o.PerRetryPolicies = []policy.Policy{nothing} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := once(always(200, "application/json", success))
+			bend(o)
+			r := request()
+			r.OnRefusal = func(*exchange.Error) { assert.Fail(t, "there was no reply") }
+			token, err := newClient(t, o).Exchange(t.Context(), r)
+			require.ErrorContains(t, err, "a policy returned neither a reply nor an error")
+			assert.Zero(t, token)
+		})
+	}
+}
+
+// An error for a reply that is not Entra ID's has to name the server that sent it.
+func TestUnusableReplyNamesTheURL(t *testing.T) {
+	elsewhere := func(r *http.Request) (*http.Response, error) {
+		resp := reply(404, "text/html", "<h1>Not found</h1>")
+		resp.Request = r
+		return resp, nil
+	}
+	for authority, want := range map[string]string{
+		"":                              "https://login.microsoftonline.com/" + tenantID + "/oauth2/v2.0/token",
+		"https://h.example:8443/a":      "https://h.example:8443/a/" + tenantID + "/oauth2/v2.0/token",
+		"https://h.example/" + tenantID: "https://h.example/" + tenantID + "/" + tenantID + "/oauth2/v2.0/token",
+	} {
+		for name, transport := range map[string]doFunc{
+			"not found":            elsewhere,
+			"without a request":    always(404, "", ""),
+			"useless success":      always(200, "application/json", `{"access_token":"x"}`),
+			"page with status 200": always(200, "text/html", "<html></html>"),
+		} {
+			o := once(transport)
+			o.Authority = authority
+			o.PerRetryPolicies = []policy.Policy{policyFunc(func(r *policy.Request) (*http.Response, error) {
+				r.Raw().URL.RawQuery = "key=value"
+				return r.Next()
+			})}
+			_, err := newClient(t, o).Exchange(t.Context(), request())
+			e, ok := errors.AsType[*exchange.Error](err)
+			require.True(t, ok, name)
+			assert.Equal(t, want, e.URL(), name)
+			assert.Equal(t, 1, strings.Count(err.Error(), "(from "+want+")"), err.Error())
+			assert.NotContains(t, err.Error(), "key=value")
+		}
+	}
+	root := newCA(t)
+	proxy := newTokenProxy(t, root.leaf(t, sni))
+	proxy.entra.SetReply(&entratest.Reply{Status: 404})
+	for _, o := range []*exchange.ClientOptions{
+		proxy.binding(exchange.IdentityBinding{SNIName: sni, CAData: root.pem}),
+		proxy.binding(exchange.IdentityBinding{}),
+	} {
+		if o.IdentityBinding.CAData == "" {
+			o.Transport = always(404, "", "")
+		}
+		_, err := exchangeAt(t, o)
+		assert.ErrorContains(t, err, "(from "+proxy.URL+"/base/"+tenantID+"/oauth2/v2.0/token)")
+	}
+
+	refusal := refused(t, always(400, "application/json", entraError(" ")))
+	assert.NotContains(t, refusal.Error(), "https://", "Entra ID's own refusal needs no URL")
 }

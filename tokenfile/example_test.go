@@ -14,21 +14,23 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// New does not touch the file, which may appear later.
+// New does not access the file, which may appear later.
 func ExampleNew() {
-	source := tokenfile.New("/var/run/secrets/azure/tokens/azure-identity-token") // in a pod: os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
+	// In a pod, the path is os.Getenv("AZURE_FEDERATED_TOKEN_FILE").
+	source := tokenfile.New("/var/run/secrets/azure/wi/token/azure-identity-token")
 	fmt.Println("reads", source)
-	// Output: reads `/var/run/secrets/azure/tokens/azure-identity-token`
+	// Output: reads `/var/run/secrets/azure/wi/token/azure-identity-token`
 }
 
-// The file is read anew at each call, so a token that has been replaced is never handed out.
+// Every call reads the file, so a token that has been replaced is never returned.
 func ExampleSource_Assertion() {
 	dir, err := os.MkdirTemp("", "volume") // in a test: t.TempDir()
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "azure-identity-token") // in a pod: os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
+	// In a pod, the path is os.Getenv("AZURE_FEDERATED_TOKEN_FILE").
+	path := filepath.Join(dir, "azure-identity-token")
 	source := tokenfile.New(path)
 	var cluster entratest.Cluster
 	for range 2 {
@@ -36,7 +38,8 @@ func ExampleSource_Assertion() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(issued+"\n"), 0o600); err != nil { // the kubelet does
+		// In a pod, the kubelet does this.
+		if err := os.WriteFile(path, []byte(issued+"\n"), 0o600); err != nil {
 			log.Fatal(err)
 		}
 		assertion, err := source.Assertion(context.Background())
@@ -50,7 +53,7 @@ func ExampleSource_Assertion() {
 	// true
 }
 
-// What is wrong with the file is told by errors.Is, and in words that hold nothing of the file.
+// errors.Is says what is wrong with the file. The error's text quotes nothing from it.
 func ExampleSource_Assertion_errors() {
 	dir, err := os.MkdirTemp("", "files") // in a test: t.TempDir()
 	if err != nil {
@@ -85,7 +88,7 @@ func ExampleSource_Assertion_errors() {
 	// missing - was the pod created after the webhook was set up?
 }
 
-// What a token claims is for messages. It is not verified: Entra ID does that.
+// The claims are for messages. They are not verified: Entra ID does that.
 func ExampleParse() {
 	raw, err := new(entratest.Cluster).Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout", Pod: "checkout-0"})
 	if err != nil {
@@ -108,7 +111,7 @@ func ExampleParse() {
 	// pod      checkout-0
 }
 
-// An error says which part is wrong, and quotes none of it.
+// An error names the part that is wrong and quotes nothing.
 func ExampleParse_malformed() {
 	_, err := tokenfile.Parse("hunter2")
 	fmt.Println(err)

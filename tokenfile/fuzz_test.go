@@ -12,8 +12,8 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// FuzzFile: whatever a file holds, its token comes back as it stands in the file, or an error on one line that names the file
-// and holds nothing of it.
+// FuzzFile checks that, whatever a file holds, Assertion returns the token as it is in the file, or
+// an error of one line that names the file and quotes nothing from it.
 func FuzzFile(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("\ufeff" + compact(`{"exp":9999999999}`) + "\r\n"))
@@ -26,7 +26,8 @@ func FuzzFile(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "token")
 	f.Fuzz(func(t *testing.T, content []byte) {
 		require.NoError(t, os.WriteFile(path, content, 0o600))
-		synctest.Test(t, func(t *testing.T) { // the pauses between attempts take no time
+		// In the bubble, the pauses between attempts take no time.
+		synctest.Test(t, func(t *testing.T) {
 			raw, err := tokenfile.New(path).Assertion(t.Context())
 			if err == nil {
 				require.Equal(t, raw, strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff")))

@@ -11,17 +11,16 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Parse decodes raw, a signed JSON Web Token in compact form (RFC 7515, section
-// 3.1) with nothing around it. It verifies nothing, neither signature nor
-// times, and takes any algorithm.
+// Parse decodes raw, a signed JSON Web Token in compact form (RFC 7515, section 3.1) with nothing
+// around it. It accepts any algorithm, and verifies neither the signature nor the times.
 //
-// Its error is an [ErrMalformed] that says which part is wrong, and never holds
-// a part of raw: not three segments, a header or claims that are no JSON object
-// in base64url, a signature that is empty or not base64url, one of the claims
-// in [Token] with a type of its own, or a time outside the years 0 to 9999.
+// Its error is an [ErrMalformed] that names the wrong part and never quotes raw. It is wrong if raw
+// does not have three segments, if header or claims are not a JSON object in base64url, if the
+// signature is empty or not base64url, if a claim in [Token] has the wrong type, or if a time is
+// outside the years 0 to 9999.
 //
-// Parse is safe for concurrent use. Its work is linear in the length of raw,
-// which it does not bound.
+// Parse is safe for concurrent use. It takes time linear in the length of raw, which it does not
+// limit.
 func Parse(raw string) (Token, error) {
 	token, err := parse(raw)
 	if err != nil {
@@ -30,7 +29,8 @@ func Parse(raw string) (Token, error) {
 	return token, nil
 }
 
-// parse is Parse without the package's name in the error. Errors of golang-jwt are replaced: they quote the input.
+// parse is Parse without the package name in the error. It replaces golang-jwt's errors, which
+// quote the input.
 func parse(raw string) (Token, error) {
 	if raw == "" {
 		return Token{}, malformed("it is empty")
@@ -39,10 +39,11 @@ func parse(raw string) (Token, error) {
 		return Token{}, malformed("it has %d segments where a JWT has 3", n)
 	}
 	if strings.ContainsAny(raw, "\r\n") { // encoding/base64 skips these
-		return Token{}, malformed("it has a line break in it")
+		return Token{}, malformed("it contains a line break")
 	}
 	parser, claims := jwt.NewParser(), &claims{}
-	// The error may be that alg is unknown, with everything decoded but the signature: Entra is the judge of that.
+	// The error may be an unknown alg, found after everything except the signature was decoded.
+	// Entra ID judges that.
 	decoded, segments, _ := parser.ParseUnverified(raw, claims)
 	_, err := parser.DecodeSegment(segments[2])
 	switch {
@@ -58,8 +59,8 @@ func parse(raw string) (Token, error) {
 	return newToken(decoded.Header, claims.MapClaims)
 }
 
-// claims are nil until a JSON object was decoded. Numbers stay as they are written, so that one that is out of range is
-// told from claims that are no JSON.
+// claims stays nil until a JSON object was decoded. It keeps numbers as text, to tell a number that
+// is out of range from invalid JSON.
 type claims struct{ jwt.MapClaims }
 
 func (c *claims) UnmarshalJSON(data []byte) error {
@@ -68,7 +69,8 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 	return decoder.Decode(&c.MapClaims)
 }
 
-// newToken copies header and claims. Those of another type stay zero; the error names the first.
+// newToken copies header and claims. A member of the wrong type stays zero; the error names the
+// first one.
 func newToken(header, claims map[string]any) (Token, error) {
 	const seconds = "a number of seconds within the years 0 to 9999"
 	var t Token
@@ -114,7 +116,7 @@ func intoStrings(target *[]string) func(any) bool {
 	}
 }
 
-// intoStruct goes by way of JSON, which knows the field names.
+// intoStruct converts by way of JSON, which knows the field names.
 func intoStruct[T any](target *T) func(any) bool {
 	return func(value any) bool {
 		data, err := json.Marshal(value)
@@ -122,15 +124,14 @@ func intoStruct[T any](target *T) func(any) bool {
 	}
 }
 
-// The years that RFC 3339 can write, and so JSON: 0 to 9999.
+// The range of years that RFC 3339, and so JSON, can represent: 0 to 9999.
 var (
 	minSeconds = float64(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).Unix())
 	endSeconds = float64(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC).Unix())
 )
 
-// intoTime reads a NumericDate (RFC 7519, section 2), which may have a
-// fraction. It is kept to the microsecond, about what a float64 holds of a
-// present-day time.
+// intoTime reads a NumericDate (RFC 7519, section 2), which may have a fraction. It rounds to the
+// microsecond, which is about the precision of a float64 for present-day times.
 func intoTime(target *time.Time) func(any) bool {
 	return func(value any) bool {
 		number, _ := value.(json.Number)

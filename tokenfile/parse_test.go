@@ -19,7 +19,7 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-func TestParseReadsWhatAKubeAPIServerIssued(t *testing.T) {
+func TestParseReadsTokensOfAKubeAPIServer(t *testing.T) {
 	const exchange = "api://AzureADTokenExchange"
 	issued := time.Unix(1795348873, 0).UTC()
 	want := map[string]struct {
@@ -61,7 +61,7 @@ func TestParseReadsWhatAKubeAPIServerIssued(t *testing.T) {
 			key, kid := realKey(t)
 			assert.Equal(t, kid, token.KeyID)
 			_, err = jwt.Parse(raw, func(*jwt.Token) (any, error) { return key, nil }, jwt.WithoutClaimsValidation())
-			assert.NoError(t, err, "the compact form is the very one that was signed")
+			assert.NoError(t, err, "the compact form is the one that was signed")
 		})
 	}
 }
@@ -79,18 +79,18 @@ func realKey(t *testing.T) (*rsa.PublicKey, string) {
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, set.Keys[0].Kid
 }
 
-func TestParseTakesWhatEntraMayJudge(t *testing.T) {
+func TestParseAcceptsWhatEntraIDMustJudge(t *testing.T) {
 	for name, raw := range map[string]string{
-		"unknown alg":                   b64(`{"alg":"XX999"}`) + "." + b64(`{}`) + ".c2ln",
-		"missing alg":                   b64(`{}`) + "." + b64(`{}`) + ".c2ln",
-		"no claims":                     compact(`{}`),
-		"null claims":                   compact(`{"iss":null,"aud":null,"exp":null,"kubernetes.io":null}`),
-		"expired":                       compact(`{"exp":1}`),
-		"other case is another claim":   compact(`{"ISS":5,"Exp":"x"}`),
-		"a claim it does not know":      compact(`{"email":{"a":[1,2]}}`),
-		"bits beyond the last byte":     b64(`{}`) + "." + b64(`{}`) + ".c2k_c2l",
-		"a long signature":              b64(`{}`) + "." + b64(`{}`) + "." + strings.Repeat("A", 1<<16),
-		"white space within the claims": compact(" {\n\t} "),
+		"unknown alg":                            b64(`{"alg":"XX999"}`) + "." + b64(`{}`) + ".c2ln",
+		"missing alg":                            b64(`{}`) + "." + b64(`{}`) + ".c2ln",
+		"no claims":                              compact(`{}`),
+		"null claims":                            compact(`{"iss":null,"aud":null,"exp":null,"kubernetes.io":null}`),
+		"expired":                                compact(`{"exp":1}`),
+		"names in another case are other claims": compact(`{"ISS":5,"Exp":"x"}`),
+		"unknown claim":                          compact(`{"email":{"a":[1,2]}}`),
+		"bits beyond the last byte":              b64(`{}`) + "." + b64(`{}`) + ".c2k_c2l",
+		"a long signature":                       b64(`{}`) + "." + b64(`{}`) + "." + strings.Repeat("A", 1<<16),
+		"white space within the claims":          compact(" {\n\t} "),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tokenfile.Parse(raw)
@@ -138,7 +138,7 @@ func TestParseReadsTimesWithFractionsInUTC(t *testing.T) {
 	assert.True(t, token.IssuedAt.IsZero() && token.NotBefore.IsZero() && token.Expiry.IsZero(), "absent is zero")
 }
 
-// malformedTokens maps what is not a token to the reason given.
+// malformedTokens maps strings that are not a token to the reason given.
 var malformedTokens = func() map[string]string {
 	const (
 		text     = "not a string"
@@ -160,8 +160,8 @@ var malformedTokens = func() map[string]string {
 		object + "." + object + ".a+/b":  "its signature is not base64url",
 		object + "." + object + ".c":     "its signature is not base64url",
 		object + "." + object + ".c2 n":  "its signature is not base64url",
-		object + "." + object[:8] + "\n" + object[8:] + ".c2ln":   "it has a line break in it",
-		object + "." + object[:8] + "\r\n" + object[8:] + ".c2ln": "it has a line break in it",
+		object + "." + object[:8] + "\n" + object[8:] + ".c2ln":   "it contains a line break",
+		object + "." + object[:8] + "\r\n" + object[8:] + ".c2ln": "it contains a line break",
 		" " + object + "." + object + ".c2ln":                     header,
 		"..":                                                      header,
 		".." + object[:9]:                                         header,
@@ -201,12 +201,12 @@ var malformedTokens = func() map[string]string {
 	return m
 }()
 
-func TestParseNamesWhatIsMalformed(t *testing.T) {
+func TestParseNamesTheMalformedPart(t *testing.T) {
 	for raw, reason := range malformedTokens {
 		token, err := tokenfile.Parse(raw)
 		require.ErrorIs(t, err, tokenfile.ErrMalformed, raw)
 		assert.EqualError(t, err, "tokenfile: not a JSON Web Token: "+reason)
-		assert.Zero(t, token, "nothing comes with an error")
+		assert.Zero(t, token, "no token with an error")
 		assert.Empty(t, leak(err.Error(), raw))
 	}
 }
@@ -248,12 +248,12 @@ func TestTokenIsPlainDataWithoutTheRawToken(t *testing.T) {
 	assert.JSONEq(t, `{}`, string(empty))
 }
 
-// parseErrors are all the texts that Parse may give. The number of segments is
-// the only thing in them that varies with the input, so nothing of it shows.
+// parseErrors matches every text that Parse may return. Only the number of segments varies with the
+// input, so the texts reveal nothing of it.
 var parseErrors = regexp.MustCompile(`^tokenfile: not a JSON Web Token: (` + strings.Join([]string{
 	`it is empty`,
 	`it has \d+ segments where a JWT has 3`,
-	`it has a line break in it`,
+	`it contains a line break`,
 	`its header is not a JSON object in base64url`,
 	`its claims are not a JSON object in base64url`,
 	`its signature is empty`,

@@ -6,60 +6,64 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/internal/regularfile"
 )
 
-// leeway is how far past its expiry a token is still handed out, since the
-// clocks of node and Entra differ. Entra judges.
+// leeway is how long after its expiry a token is still returned, because this machine's clock may
+// differ from Entra ID's, which decides.
 const leeway = 5 * time.Minute
 
-// pauses come before each attempt at reading. The kubelet's swap is over in
-// microseconds: of 42 opens that met it in 5.2 million, an immediate second one
-// cured each. The rest is for writers that are no kubelet.
+// pauses are the delays before each attempt to read. The kubelet's swap takes microseconds: it hit
+// 42 of 5.2 million opens, and an immediate retry cured each. The longer pauses are for writers
+// other than the kubelet.
 var pauses = [...]time.Duration{0, 10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond}
 
-// Source is a file that holds a federated token. Make one with [New]. It is safe
-// for concurrent use and keeps nothing but the path.
+// Source reads a federated token from a file. Create one with [New]. It is safe for concurrent use
+// and keeps only the path.
 type Source struct {
 	path  string
-	reads chan struct{} // those under way
+	reads chan struct{} // one element per read in progress
 }
 
-// maxReads is how many reads of one file may hang before no more are begun: each holds a thread.
+// maxReads is how many reads of the file may hang before no more are started. Each one holds a
+// thread.
 const maxReads = 4
 
-// New returns the Source for the file at path, commonly the value of
-// AZURE_FEDERATED_TOKEN_FILE. It does not touch the file: that may appear later.
+// New returns the Source for the file at path, usually the value of AZURE_FEDERATED_TOKEN_FILE. It
+// does not access the file, which may appear later.
 func New(path string) *Source { return &Source{path: path, reads: make(chan struct{}, maxReads)} }
 
-// String returns the path, quoted so that it is one line, for logs and errors.
-// A token that was given in the place of the path is not shown.
+// String returns the path, quoted to fit on one line, for logs and errors. It does not show a path
+// that looks like a token.
 func (s *Source) String() string {
-	if _, err := parse(s.path); err == nil {
+	if redact.HoldsToken(s.path) {
 		return "(a token was given as the path: give the path of the file that holds it)"
 	}
-	return fmt.Sprintf("%#q", s.path)
+	return redact.Path(s.path)
 }
 
-// Assertion reads the file and returns the token in it, without the byte order
-// mark and the white space around it.
+// Assertion reads the file and returns the token in it, without a byte order mark or surrounding
+// white space.
 //
-// The file must be a regular one after following links, of at most 1 MiB, and
-// hold a JSON Web Token as [Parse] takes it. A token that expired more than 5
-// minutes ago is refused, one without an expiry or not valid yet is not. A file
-// that is missing, empty or malformed is read up to 4 times more within 150 ms,
-// for it may be about to be replaced: the kubelet swaps a directory by renaming
-// a link (pkg/volume/util/atomic_writer.go of Kubernetes), and for an instant
-// the old path leads nowhere. Any other failure is final at once.
+// The path must lead to a regular file of at most 1 MiB that holds a JSON Web Token as [Parse]
+// takes it. A token that expired more than 5 minutes ago is refused; one without an expiry, or not
+// valid yet, is not.
 //
-// The error is one line, names the path, holds nothing of the token but when it
-// expired, and is one of [ErrMalformed], [ErrExpired], [fs.ErrNotExist],
-// [fs.ErrPermission] or the context's error where that is the cause. When ctx
-// ends Assertion returns at once, even from a read that hangs; that read, and
-// one goroutine, end when the operating system lets go of them.
+// A file that is missing, empty or malformed may be about to be replaced, so it is read up to 4
+// more times within 150 ms. The kubelet swaps a directory by renaming a link
+// (pkg/volume/util/atomic_writer.go of Kubernetes), and for an instant the old path leads nowhere.
+// Any other failure is final at once.
+//
+// The error is one line, names the path, and holds nothing from the token except when it expired.
+// It wraps [ErrMalformed], [ErrExpired], [fs.ErrNotExist], [fs.ErrPermission] or the context's
+// error, if that is the cause. When ctx ends, Assertion returns at once, even if a read hangs. That
+// read and its goroutine end when the operating system returns.
 //
 // Assertion is safe for concurrent use.
 func (s *Source) Assertion(ctx context.Context) (string, error) {
@@ -67,7 +71,7 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 	for _, pause := range pauses {
 		if err := sleep(ctx, pause); err != nil {
 			if last != nil {
-				err = fmt.Errorf("%w before another attempt, after: %w", err, last)
+				err = fmt.Errorf("%w while waiting to retry, after: %w", err, last)
 			}
 			return "", s.explain(err)
 		}
@@ -83,22 +87,25 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 	return "", s.explain(last)
 }
 
-// explain adds the path and, where it is obvious, what to do.
+// explain adds the path and, if it is obvious, the fix.
 func (s *Source) explain(err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		hint = "; check that the token's volume is mounted in this container, at this path"
+		hint = "; check what writes it; in a pod, that the token's volume is mounted in this container, at this path"
+		if !filepath.IsAbs(s.path) && !strings.HasPrefix(s.path, "/") { // the webhook's path has no drive, on Windows too
+			dir, _ := os.Getwd()
+			hint = fmt.Sprintf("; the path is relative, and the working directory is %s: give an absolute one", redact.Path(dir))
+		}
 	case errors.Is(err, fs.ErrPermission):
-		hint = "; let the container's user read it, as with fsGroup in the pod's securityContext"
+		hint = "; let the program's user read it; in a pod, set fsGroup in its securityContext"
 	case errors.Is(err, ErrExpired):
-		hint = "; check this machine's clock, and that the kubelet renews the token: it does not under a subPath mount"
+		hint = "; check this machine's clock, and what renews the token; in a pod the kubelet does, but not under a subPath mount"
 	}
 	return fmt.Errorf("tokenfile: %s: %w%s", s, err, hint)
 }
 
-// sleep returns after the pause, or before it with the error of a context that
-// has ended.
+// sleep returns after the pause. If ctx ends first, it returns ctx's error.
 func sleep(ctx context.Context, pause time.Duration) error {
 	if pause > 0 {
 		select {
@@ -109,19 +116,19 @@ func sleep(ctx context.Context, pause time.Duration) error {
 	return ctx.Err()
 }
 
-// await runs f, and leaves it behind when ctx ends: no system call on a file
-// heeds a context, and one on a dead network file system may never return.
+// await runs f and abandons it when ctx ends. System calls on a file ignore contexts, and one on a
+// dead network file system may never return.
 func (s *Source) await(ctx context.Context, f func() (string, error)) (string, error) {
 	select {
 	case s.reads <- struct{}{}:
 	case <-ctx.Done():
-		return "", fmt.Errorf("earlier reads of it hang: %w", ctx.Err())
+		return "", fmt.Errorf("earlier reads of the file are still hanging: %w", ctx.Err())
 	}
 	type result struct {
 		raw string
 		err error
 	}
-	done := make(chan result, 1) // so that an abandoned f can end
+	done := make(chan result, 1) // buffered, so that an abandoned f can end
 	go func() {
 		defer func() { <-s.reads }()
 		raw, err := f()
@@ -129,7 +136,7 @@ func (s *Source) await(ctx context.Context, f func() (string, error)) (string, e
 	}()
 	select {
 	case <-ctx.Done():
-		return "", fmt.Errorf("reading it takes too long: %w", ctx.Err())
+		return "", fmt.Errorf("reading the file took too long: %w", ctx.Err())
 	case r := <-done:
 		return r.raw, r.err
 	}
@@ -138,9 +145,6 @@ func (s *Source) await(ctx context.Context, f func() (string, error)) (string, e
 // read makes one attempt. Its errors do not name the path.
 func read(path string) (string, error) {
 	content, err := regularfile.Read(path)
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pathErr.Err // explain prints the path, in a form that is one line
-	}
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +153,8 @@ func read(path string) (string, error) {
 		return "", err
 	}
 	token, err := parse(raw)
-	if err != nil && !errors.Is(err, errClaim) { // Entra is the judge of a claim of another type
+	// A claim of the wrong type is for Entra ID to judge.
+	if err != nil && !errors.Is(err, errClaim) {
 		return "", err
 	}
 	if age := time.Since(token.Expiry); !token.Expiry.IsZero() && age > leeway {
@@ -158,13 +163,13 @@ func read(path string) (string, error) {
 	return raw, nil
 }
 
-// text strips what an editor or a shell may have put around the token.
+// text removes what an editor or a shell may have put around the token.
 func text(content []byte) (string, error) {
 	switch {
 	case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")):
 		return "", malformed("it is UTF-16 text; write it as UTF-8")
 	case bytes.ContainsRune(content, 0):
-		return "", malformed("it has NUL bytes in it")
+		return "", malformed("it contains NUL bytes")
 	}
 	return strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff")), nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/entrafed/entrafed/internal/test/links"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
@@ -33,7 +34,7 @@ func TestAssertionIsTheContent(t *testing.T) {
 	assert.Contains(t, source.String(), path)
 }
 
-func TestAssertionIsWithoutWhatSurroundsIt(t *testing.T) {
+func TestSurroundingWhiteSpaceAndBOMAreRemoved(t *testing.T) {
 	raw := valid(t)
 	const bom = "\ufeff"
 	for _, content := range []string{raw + "\n", raw + "\r\n", "  \t" + raw + " \n\n", bom + raw, bom + "\r\n" + raw + "\r\n",
@@ -44,7 +45,7 @@ func TestAssertionIsWithoutWhatSurroundsIt(t *testing.T) {
 	}
 }
 
-func TestAssertionReadsAnew(t *testing.T) {
+func TestEveryCallReadsTheFile(t *testing.T) {
 	first, second := valid(t), signed(t, jwt.MapClaims{"jti": "second"})
 	path := file(t, first)
 	source := tokenfile.New(path)
@@ -56,31 +57,32 @@ func TestAssertionReadsAnew(t *testing.T) {
 	}
 	require.NoError(t, os.Remove(path))
 	_, err := source.Assertion(t.Context())
-	assert.ErrorIs(t, err, fs.ErrNotExist, "nothing is held between calls")
+	assert.ErrorIs(t, err, fs.ErrNotExist, "nothing is kept between calls")
 }
 
-// broken are the contents that are refused, with the reason.
+// broken returns contents that are refused, with the reason.
 func broken(t testing.TB) map[string]struct{ content, reason string } {
 	raw := valid(t)
 	utf16 := func(bom, format string) string {
-		text := bom
+		var text strings.Builder
+		text.WriteString(bom)
 		for _, c := range raw {
-			text += fmt.Sprintf(format, c)
+			fmt.Fprintf(&text, format, c)
 		}
-		return text
+		return text.String()
 	}
 	return map[string]struct{ content, reason string }{
 		"empty":              {"", "it is empty"},
 		"white space only":   {" \r\n\t", "it is empty"},
 		"BOM only":           {"\ufeff", "it is empty"},
-		"NUL bytes":          {strings.Repeat("\x00", 100), "it has NUL bytes in it"},
-		"NUL at the end":     {raw + "\x00", "it has NUL bytes in it"},
+		"NUL bytes":          {strings.Repeat("\x00", 100), "it contains NUL bytes"},
+		"NUL at the end":     {raw + "\x00", "it contains NUL bytes"},
 		"UTF-16 LE":          {utf16("\xff\xfe", "%c\x00"), "it is UTF-16 text; write it as UTF-8"},
 		"UTF-16 BE":          {utf16("\xfe\xff", "\x00%c"), "it is UTF-16 text; write it as UTF-8"},
-		"UTF-16 without BOM": {utf16("", "%c\x00"), "it has NUL bytes in it"},
+		"UTF-16 without BOM": {utf16("", "%c\x00"), "it contains NUL bytes"},
 		"half a token":       {raw[:len(raw)/2], "segments where a JWT has 3"},
 		"two tokens":         {raw + "\n" + raw, "it has 5 segments where a JWT has 3"},
-		"wrapped":            {raw[:40] + "\n" + raw[40:], "it has a line break in it"},
+		"wrapped":            {raw[:40] + "\n" + raw[40:], "it contains a line break"},
 		"a password":         {"correct-horse-battery-staple", "it has 1 segments where a JWT has 3"},
 		"a JSON document":    {`{"access_token":"` + raw + `"}`, "its header is not a JSON object in base64url"},
 		"a dotted name":      {"secretsecret.example.com", "its header is not a JSON object in base64url"},
@@ -110,7 +112,7 @@ func TestErrorsNameThePathAndNothingOfTheContent(t *testing.T) {
 	})
 }
 
-func TestErrorOfEveryMalformedTokenIsThatOfParse(t *testing.T) {
+func TestEveryMalformedTokenGetsParsesError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := file(t, "")
 		for content, reason := range malformedTokens {
@@ -120,7 +122,7 @@ func TestErrorOfEveryMalformedTokenIsThatOfParse(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 			raw, err := tokenfile.New(path).Assertion(t.Context())
 			if !strings.HasSuffix(reason, "base64url") && strings.Contains(reason, " is not ") {
-				assert.NoError(t, err, "Entra judges the type of a claim, of which Parse says that it: %s", reason)
+				assert.NoError(t, err, "Entra ID judges the type of a claim; Parse says: %s", reason)
 				assert.Equal(t, content, raw)
 				continue
 			}
@@ -138,7 +140,7 @@ func TestExpiryHasFiveMinutesOfLeeway(t *testing.T) {
 		26 * time.Hour:                 true,
 	} {
 		t.Run(past.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // midnight of 2000-01-01
+			synctest.Test(t, func(t *testing.T) { // midnight, 2000-01-01
 				expiry := time.Now().Add(-past)
 				start := time.Now()
 				_, err := tokenfile.New(file(t, expiring(t, expiry))).Assertion(t.Context())
@@ -147,9 +149,9 @@ func TestExpiryHasFiveMinutesOfLeeway(t *testing.T) {
 					return
 				}
 				require.ErrorIs(t, err, tokenfile.ErrExpired)
-				assert.ErrorContains(t, err, "at "+expiry.UTC().Format(time.RFC3339)+", "+past.String()+" ago by this machine's clock", "since when")
-				assert.ErrorContains(t, err, "check this machine's clock", "which may be ahead")
-				assert.ErrorContains(t, err, "subPath", "and what else to look for")
+				assert.ErrorContains(t, err, "at "+expiry.UTC().Format(time.RFC3339)+", "+past.String()+" ago by this machine's clock", "when it expired")
+				assert.ErrorContains(t, err, "check this machine's clock", "the clock may be ahead")
+				assert.ErrorContains(t, err, "subPath", "what else to check")
 				assert.Equal(t, start, time.Now(), "final at once")
 			})
 		})
@@ -172,7 +174,8 @@ func TestOnlyExpiryIsJudged(t *testing.T) {
 	}
 }
 
-func TestMissingFileIsLookedForAMoment(t *testing.T) {
+func TestMissingFileIsRetriedBriefly(t *testing.T) {
+	links.Need(t)
 	dir := t.TempDir()
 	dangling := filepath.Join(dir, "dangling")
 	require.NoError(t, os.Symlink(filepath.Join("..data", "token"), dangling))
@@ -182,8 +185,8 @@ func TestMissingFileIsLookedForAMoment(t *testing.T) {
 			_, err := tokenfile.New(path).Assertion(t.Context())
 			require.ErrorIs(t, err, fs.ErrNotExist)
 			assert.Equal(t, 1, strings.Count(err.Error(), path), err)
-			assert.ErrorContains(t, err, "check that the token's volume is mounted")
-			assert.Equal(t, 150*time.Millisecond, time.Since(start), "it was looked for a moment")
+			assert.ErrorContains(t, err, "that the token's volume is mounted")
+			assert.Equal(t, 150*time.Millisecond, time.Since(start), "retried for 150 ms")
 		})
 	}
 }
@@ -197,9 +200,10 @@ func TestDirectoryIsRefusedAtOnce(t *testing.T) {
 	})
 }
 
-// A pod that starts together with its volume, or a read in the middle of the
-// kubelet's swap: the link is there and leads nowhere yet.
+// The link exists but leads nowhere yet, as when a pod starts together with its volume, or during
+// the kubelet's swap.
 func TestFileThatAppearsIsFound(t *testing.T) {
+	links.Need(t)
 	synctest.Test(t, func(t *testing.T) {
 		raw, dir := valid(t), t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "..1"), 0o700))
@@ -214,7 +218,7 @@ func TestFileThatAppearsIsFound(t *testing.T) {
 		got, err := tokenfile.New(path).Assertion(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, raw, got)
-		assert.Equal(t, 30*time.Millisecond, time.Since(start), "the next look finds it")
+		assert.Equal(t, 30*time.Millisecond, time.Since(start), "the next attempt finds it")
 	})
 }
 
@@ -263,7 +267,7 @@ func TestContextEndsThePause(t *testing.T) {
 		path, start := filepath.Join(t.TempDir(), "missing"), time.Now()
 		_, err := tokenfile.New(path).Assertion(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.ErrorIs(t, err, fs.ErrNotExist, "why there was a pause is told too")
+		assert.ErrorIs(t, err, fs.ErrNotExist, "the error includes the reason for the retry")
 		assert.Equal(t, 1, strings.Count(err.Error(), path), err)
 		assert.Equal(t, 35*time.Millisecond, time.Since(start))
 	})
@@ -295,11 +299,11 @@ func TestReadsThatHangDoNotPileUp(t *testing.T) {
 			require.ErrorIs(t, ask(func() (string, error) { began.Add(1); <-hang; return "", nil }), context.DeadlineExceeded)
 		}
 		require.Equal(t, int32(4), began.Load())
-		require.ErrorContains(t, ask(nil), "earlier reads of it hang")
+		require.ErrorContains(t, ask(nil), "earlier reads of the file are still hanging")
 		close(hang)
 		synctest.Wait()
 		_, err := source.Assertion(t.Context())
-		require.NoError(t, err, "once the file system answers again")
+		require.NoError(t, err, "the file system answers again")
 	})
 }
 
@@ -308,12 +312,12 @@ func TestPathWithOddCharactersStaysOneLine(t *testing.T) {
 		_, err := tokenfile.New("missing\nfolder/token\n").Assertion(t.Context())
 		require.Error(t, err)
 		assert.NotContains(t, err.Error(), "\n")
-		assert.ErrorContains(t, err, `"missing\nfolder/token\n"`, "and shows what is wrong with it")
+		assert.ErrorContains(t, err, `"missing\nfolder/token\n"`, "the error shows the odd characters")
 	})
 }
 
-// Somebody sets AZURE_FEDERATED_TOKEN_FILE to the token: the one path that is a secret.
-func TestTokenInThePlaceOfThePathIsNotShown(t *testing.T) {
+// AZURE_FEDERATED_TOKEN_FILE is set to the token itself, the one path that is a secret.
+func TestTokenGivenAsThePathIsNotShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raw := valid(t)
 		source := tokenfile.New(raw)
@@ -324,8 +328,8 @@ func TestTokenInThePlaceOfThePathIsNotShown(t *testing.T) {
 	})
 }
 
-// The kubelet's AtomicWriter: write a new folder, link ..data_tmp to it, rename
-// that to ..data, remove the old folder. Readers never see anything but a token.
+// rotate works as the kubelet's AtomicWriter does: it writes a new folder, links ..data_tmp to it,
+// renames that to ..data, and removes the old folder. Readers must see nothing but tokens.
 func TestReadersSeeNothingButTokensDuringRotation(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("renaming over a link to a folder needs a POSIX file system")

@@ -16,12 +16,12 @@ import (
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 
-// compact is an unsigned token with these claims, as JSON.
+// compact returns a token with a fake signature and these claims, in JSON.
 func compact(claims string) string {
 	return b64(`{"alg":"RS256","kid":"key-1"}`) + "." + b64(claims) + "." + b64("signature")
 }
 
-// valid is a signed token that is good for an hour.
+// valid returns a signed token that is valid for an hour.
 func valid(t testing.TB) string {
 	return expiring(t, time.Now().Add(time.Hour))
 }
@@ -42,7 +42,7 @@ func file(t testing.TB, content string) string {
 	return path
 }
 
-// realTokens are tokens that a kube-apiserver issued, in compact form.
+// realTokens returns tokens that a kube-apiserver issued, in compact form.
 func realTokens(t testing.TB) map[string]string {
 	data, err := os.ReadFile("testdata/tokens.json")
 	require.NoError(t, err)
@@ -60,7 +60,7 @@ func realTokens(t testing.TB) map[string]string {
 	return tokens
 }
 
-// leak returns a piece of 8 or more characters that text shares with content.
+// leak returns a run of 8 characters that text shares with content, or "".
 func leak(text, content string) string {
 	for i := 0; i+8 <= len(content); i++ {
 		if strings.Contains(text, content[i:i+8]) {

@@ -9,17 +9,17 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/entrafed/entrafed/internal/hint"
+	"github.com/entrafed/entrafed/internal/guid"
 )
 
-// checkAccessToken shows what the access token says of itself, where it can be read. A program must not depend on that: the token is the
-// resource's to read.
+// checkAccessToken shows the claims of the access token, if it is readable. Programs must not
+// depend on them: the token is meant only for the resource.
 func checkAccessToken(_ context.Context, w *walk, l *Link) {
 	switch {
-	case l.Mark == Failure: // Entra ID said so
+	case l.Mark == Failure: // Entra ID refused the exchange because of this link
 		return
 	case w.access.Token == "":
-		l.skip("there is none")
+		l.skip("none was issued")
 		return
 	}
 	l.see("valid until", fromNow(w.access.ExpiresOn))
@@ -33,20 +33,22 @@ func checkAccessToken(_ context.Context, w *walk, l *Link) {
 	}
 	l.see("audience", strings.Join(c.Audience, " "))
 	l.see("client ID", c.client())
+	l.see("blueprint", c.Blueprint)
 	l.see("object ID", c.ObjectID)
-	if hint.IsGUID(c.ObjectID) { // and nothing else, for a shell
+	if guid.Is(c.ObjectID) { // a fix puts it in a shell command
 		w.objectID = c.ObjectID
 	}
 	l.see("tenant", c.TenantID)
 	l.see("roles", strings.Join(c.Roles, " "))
 	l.see("managed identity", c.ManagedIdentity)
-	l.ok("for " + cmp.Or(strings.Join(c.Audience, " "), w.scope))
+	l.ok("issued for " + cmp.Or(strings.Join(c.Audience, " "), w.scope))
 	if len(c.Roles) == 0 && c.isFor("https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000") {
-		l.warn("the token has no roles: Microsoft Graph refuses what it is used for", "grant the identity application permissions of Microsoft Graph: az rest --method POST --url .../appRoleAssignments")
+		l.warn("the token has no roles, so Microsoft Graph will refuse its requests",
+			"grant the identity application permissions for Microsoft Graph: az rest --method POST --url .../appRoleAssignments")
 	}
 }
 
-// accessClaims are those of a token of version 1.0 or 2.0
+// accessClaims are the claims of an access token, version 1.0 or 2.0
 // (https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference).
 type accessClaims struct {
 	jwt.RegisteredClaims
@@ -56,6 +58,7 @@ type accessClaims struct {
 	TenantID        string   `json:"tid"`
 	Roles           []string `json:"roles"`
 	ManagedIdentity string   `json:"xms_mirid"`
+	Blueprint       string   `json:"xms_par_app_azp"` // of an agent identity
 }
 
 func (c *accessClaims) client() string { return cmp.Or(c.AppID, c.AuthorizedParty) }

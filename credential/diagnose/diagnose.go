@@ -14,50 +14,62 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// Options of [Run]. The zero value is right in a pod that the workload identity webhook set up.
+// Options configure [Run]. The zero value suits a pod that the workload identity webhook set up.
 type Options struct {
-	// Credential is what the program gives to [credential.New]. Default: everything comes from the environment. A PropagationTimeout
-	// of zero is none here, so that a diagnosis does not take 15 seconds longer than it need.
+	// Credential holds the options that the program passes to [credential.New]. Default: all
+	// settings come from the environment. Here a PropagationTimeout of zero means no retries, so
+	// that a diagnosis takes no longer than necessary.
 	Credential credential.Options
 
-	// Scope is what a token is asked for. Default: that of Azure Resource Manager, "https://management.azure.com/.default", or what
-	// the authority's cloud has in its place.
+	// Scope is the scope of the access token. Default: the scope of Resource, if its host belongs
+	// to a known service; otherwise that of Azure Resource Manager in the authority's cloud, such
+	// as "https://management.azure.com/.default".
 	Scope string
 
-	// Resource is an https URL that is asked, by GET, with the access token. The token goes to its host and nowhere else: redirects
-	// are not followed. Default: none, and no link for it in the report.
+	// Agent is the client ID of an agent identity (Microsoft Entra Agent ID). Its blueprint is the
+	// application that Credential signs in as. With Agent, the access token is the agent's, and the
+	// report has two more links, [BlueprintToken] and [AgentToken]. Default: none.
+	Agent string
+
+	// Resource is an https URL to GET with the access token. The token goes only to its host:
+	// redirects are not followed. Default: none, and the report has no link for it.
 	Resource string
 
-	// HTTPClient fetches the issuer's documents and the resource; those requests do not go through Credential.Transport. It is
-	// copied, with redirects and cookies off. Default: a client of its own.
+	// HTTPClient fetches the issuer's documents and the resource. Those requests do not use
+	// Credential.Transport. Run copies the client and turns off redirects and cookies. Default: a
+	// new client that uses the proxy from the environment.
 	HTTPClient *http.Client
 }
 
-// Run walks the chain and reports on every link. It stops at nothing: what cannot be looked at because of an earlier failure is
-// reported as not reached. Nil options are fine.
+// Run checks every link of the chain and reports what it finds. An earlier failure does not stop
+// it: links that can then not be checked are reported as [NotReached]. options may be nil.
 //
-// It reads the token file twice, sends one request to Entra ID (more where azcore retries), two to the token's issuer, and one to
-// the resource, if there is one. The issuer is what the token says, unverified: it must be https, gets nothing of the token,
-// is not followed to another place, and at most 1 MiB of a reply is read.
+// Run reads the federated token twice. To Entra ID it sends one request, more if azcore retries or
+// Options.Agent is set, and one more if the tenant does not exist. To the token's issuer it sends
+// two requests. To the resource, if there is one, it sends one request with the token, and possibly
+// one without, to see whether the resource checks it. Run does not verify the token before it
+// contacts the issuer that the token names. It fetches only https URLs, sends no part of the token,
+// and follows no redirects. It reads at most 1 MiB of a reply.
 //
-// When ctx ends it reports what it has. Without that, each request may take 10 seconds, and reading the federated token and the
-// exchange 30 seconds each. Concurrent runs do not share anything.
+// If ctx ends, Run reports what it has. Each request takes at most 10 seconds; reading the
+// federated token and the exchange take at most 30 seconds each. Runs may be concurrent; they share
+// nothing.
 func Run(ctx context.Context, options *Options) Report {
 	w := newWalk(options)
 	start := time.Now()
-	for i := range w.links {
-		l := &w.links[i]
-		began := time.Now()
-		chain[i].check(ctx, w, l)
-		l.Took = time.Since(began)
-		l.Transient = l.Transient || l.Mark == Failure && ctx.Err() != nil // time ran out: nothing is known to be wrong
+	for _, part := range chain {
+		if l := w.link(part.name); l != nil {
+			began := time.Now()
+			part.check(ctx, w, l)
+			l.Took = time.Since(began)
+		}
 	}
 	return w.report(start)
 }
 
-// chain has the links in their order, and what looks at each.
+// chain lists the links in order, with the function that checks each.
 var chain = []struct {
-	name  Name
+	name  LinkName
 	check func(context.Context, *walk, *Link)
 }{
 	{Environment, checkEnvironment},
@@ -65,23 +77,38 @@ var chain = []struct {
 	{ServiceAccount, checkServiceAccount},
 	{Issuer, checkIssuer},
 	{FederatedCredential, checkExchange},
+	{BlueprintToken, checkStep},
+	{AgentToken, checkStep},
 	{AccessToken, checkAccessToken},
-	{Resource, checkResource}, // the last, for a report may be without it
+	{Resource, checkResource},
 }
 
-// walk is what is known on the way.
+// wanted reports whether the report includes the link.
+func (o *Options) wanted(name LinkName) bool {
+	switch name {
+	case BlueprintToken, AgentToken:
+		return o.Agent != ""
+	case Resource:
+		return o.Resource != ""
+	}
+	return true
+}
+
+// walk is the state of one run.
 type walk struct {
 	options *Options
 	http    *http.Client
 	links   []Link
 
 	scope  string
-	cred   *credential.Credential // nil: it could not be made
+	proxy  string                 // host of the HTTP proxy to Entra ID; empty if none
+	cred   *credential.Credential // the workload's; nil if it could not be created
+	signIn *credential.Credential // requests the access token: the agent's, or else cred
 	raw    string                 // federated token
-	token  *tokenfile.Token       // nil: it could not be read
+	token  *tokenfile.Token       // nil if it could not be read
 	access azcore.AccessToken
 
-	objectID string // of the identity, which roles are assigned to; or what stands for it
+	objectID string // the identity's, for role assignments; a placeholder if unknown
 }
 
 func newWalk(options *Options) *walk {
@@ -90,14 +117,14 @@ func newWalk(options *Options) *walk {
 	}
 	w := &walk{options: options, http: client(options.HTTPClient), objectID: "OBJECT-ID"}
 	for _, link := range chain {
-		if link.name != Resource || options.Resource != "" {
+		if options.wanted(link.name) {
 			w.links = append(w.links, Link{Name: link.name, Mark: NotReached})
 		}
 	}
 	return w
 }
 
-func (w *walk) link(name Name) *Link {
+func (w *walk) link(name LinkName) *Link {
 	for i := range w.links {
 		if w.links[i].Name == name {
 			return &w.links[i]
@@ -106,16 +133,28 @@ func (w *walk) link(name Name) *Link {
 	return nil
 }
 
-// report makes everything fit to print, whatever said it: one place that nothing gets past.
+// report assembles the report and redacts every text in it, wherever it came from.
 func (w *walk) report(start time.Time) Report {
-	federated, access := redact.New(w.raw), redact.New(w.access.Token) // once: a token may have a megabyte
-	clean := func(s string) string { return access.Clean(federated.Text(s, redact.MaxText)) }
+	federated, access := redact.New(w.raw), redact.New(w.access.Token) // only once: a token may be 1 MiB
+	settings := w.misplaced()
+	clean := func(s string) string { return settings.Replace(access.Clean(federated.Text(s, redact.MaxText))) }
 	for i := range w.links {
 		w.links[i].each(clean)
 	}
 	r := Report{Started: start.UTC().Round(0), Took: time.Since(start), Links: w.links, Notice: notice}
 	r.Verdict = verdict(w.links)
 	return r
+}
+
+// misplaced replaces the settings that are not safe to show, which errors and Entra ID may quote.
+func (w *walk) misplaced() *strings.Replacer {
+	var pairs []string
+	for _, setting := range []string{w.scope, w.options.Agent} {
+		if shown := redact.URL(setting); shown != setting {
+			pairs = append(pairs, setting, shown)
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 func env(name string) string { return strings.TrimSpace(os.Getenv(name)) }

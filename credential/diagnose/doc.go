@@ -1,6 +1,7 @@
-// Package diagnose finds out which link of the chain from a pod's environment to its access token is broken:
+// Package diagnose finds the broken link of the chain from a pod's environment to its access token:
 //
-//	environment → token file → service account → OIDC issuer → federated credential → access token → resource
+//	environment → token file → service account → OIDC issuer →
+//	federated credential → access token → resource
 //
 // In a pod:
 //
@@ -9,38 +10,46 @@
 //		fmt.Fprintln(os.Stderr, report)
 //	}
 //
-// [Run] looks at each link as far as it can be seen from here, signs in once, and attributes what Entra ID objects to to the link
-// that is at fault. A report begins each link with a mark, and says of one that failed what is wrong, how to mend it, and what was
-// seen (here in part):
+// [Run] checks each link as far as it can from where it runs, signs in once, and attributes a
+// refusal to the link at fault. The report marks each link and shows what was seen there. It ends
+// with the verdict, the problem and the fix. In part:
 //
-//	✔  service account      the pod runs as shop/orders (<1ms)
-//	    subject             system:serviceaccount:shop:orders
-//	✘  federated credential failure (4ms)
-//	    problem             no federated credential of client ID "11111111-2222-4333-8444-555555555555" has the
-//	                        subject of service account "orders" in namespace "shop"
-//	    fix                 register "system:serviceaccount:shop:orders" (az identity (or az ad app)
-//	                        federated-credential update --subject), or set serviceAccountName; a change counts
-//	                        after some minutes
-//	–  access token         not reached: there is none
+//	✔  service account        the pod runs as shop/orders (<1ms)
+//	✘  federated credential   failure (4ms)
+//	    answer                401 invalid_client
+//	–  access token           not reached: none was issued
 //
-// It prints so by package fmt and by [Report.WriteText], marshals to JSON, and makes an HTML page that needs nothing else
-// ([Report.WriteHTML]).
+//	Fix needed: federated credential.
+//	    problem  no federated credential has the subject of service account "orders" in
+//	             namespace "shop"
+//	    fix      create a federated credential with issuer "https://oidc.example/", subject
+//	             "system:serviceaccount:shop:orders", audience "api://AzureADTokenExchange"
+//	             (doctor -emit az prints the command); it takes effect in a few minutes; or run
+//	             the pod as the registered service account, in its namespace
+//
+// Package fmt prints a report like this, as do [Report.WriteText] and, without the details of
+// links that work, [Report.WriteBrief]. A report marshals to JSON, and [Report.WriteHTML] writes a
+// self-contained page.
 //
 // # When not to use it
 //
-// It is meant for a debugging command, a container beside the one that fails, or a page for operators. It is no health check: each run is
-// at least one request to Entra ID. Readiness probes ask [credential.Credential.Status], which sends nothing.
+// Use it in a debugging command, in a container next to the failing one, or behind a page for
+// operators. It is not a health check: each run sends at least one request to Entra ID. For
+// readiness probes, use [credential.Credential.Status], which sends nothing.
 //
-// It is for people, and for programs that show it to people: the names of links, marks and verdicts are constants, but texts change
-// without notice, and so do the facts. Programs that act on a refusal branch on the fields of an exchange.Error.
+// Reports are for people, and for programs that show them to people. The names of links, marks and
+// verdicts are constants; texts and facts change without notice. Programs that act on a refusal
+// should branch on the fields of an exchange.Error.
 //
 // # Errors and secrets
 //
-// Run has no error: what fails is in the report. A report holds no secret, no token, no part of one and no signature. It does hold
-// IDs, names, paths and URLs.
+// Run returns no error: failures are in the report. A report contains no secret, no token and no
+// part of a token. It does contain IDs, names, paths and URLs.
 //
 // # Defaults and concurrency
 //
-// Without options everything comes from the environment, as for [credential.New], and the token is asked for Azure Resource Manager.
-// Each request takes 10 seconds at most, reading the federated token and the exchange 30 each, and ctx can end them all sooner. Runs may be concurrent, and share nothing.
+// Without options, all settings come from the environment, as for [credential.New], and the token
+// is for Azure Resource Manager. Each request takes at most 10 seconds; reading the federated token
+// and the exchange take at most 30 seconds each. The context can end them sooner. Runs may be
+// concurrent; they share nothing.
 package diagnose

@@ -16,26 +16,26 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A program's -diagnose flag: the verdict tells whether anything has to be mended.
+// A program's -diagnose flag can branch on the verdict.
 func ExampleRun() {
 	report := diagnose.Run(context.Background(), inPod(new(entratest.Server), new(entratest.Cluster))) // in a pod: nil
 	switch report.Verdict {
 	case diagnose.OK:
 		fmt.Println("this pod can sign in")
 	case diagnose.Misconfigured:
-		fmt.Println("somebody has to mend this:", report)
+		fmt.Println("fix this:", report)
 	case diagnose.Transient:
-		fmt.Println("it may pass by itself:", report)
+		fmt.Println("it may clear up on its own:", report)
 	}
 	// Output: this pod can sign in
 }
 
-// With a resource, the token is tried on what it is for.
+// With a resource, Run also tries the token there.
 func ExampleRun_resource() {
 	options := inPod(new(entratest.Server), new(entratest.Cluster))
 	options.Resource = "https://orders.vault.azure.net/secrets/greeting?api-version=7.4"
 	issuer := options.HTTPClient.Transport
-	options.HTTPClient.Transport = doer(func(r *http.Request) (*http.Response, error) { // leave it out to reach the resource
+	options.HTTPClient.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { // a fake resource
 		if r.URL.Host == "orders.vault.azure.net" {
 			return &http.Response{StatusCode: http.StatusForbidden, Body: http.NoBody, Request: r}, nil
 		}
@@ -44,10 +44,10 @@ func ExampleRun_resource() {
 	for _, link := range diagnose.Run(context.Background(), options).Faults() {
 		fmt.Println(link.Name+":", link.Findings[0].Problem)
 	}
-	// Output: resource: the resource takes the token, but the identity may not do this here
+	// Output: resource: the resource accepts the token, but the identity is not allowed to do this
 }
 
-// For a program that decides something: which link failed, and whether it may pass by itself.
+// A program can branch on the link that failed, and on whether the failure may clear up on its own.
 func ExampleReport_Faults() {
 	var entra entratest.Server
 	entra.SetReply(new(entratest.Unavailable(time.Minute)))
@@ -58,18 +58,18 @@ func ExampleReport_Faults() {
 	// Output: federated credential true
 }
 
-// The report as people read it begins each link with a mark.
+// The text starts each link's line with a mark.
 func ExampleReport_WriteText() {
 	report := diagnose.Run(context.Background(), inPod(new(entratest.Server), new(entratest.Cluster))) // in a pod: nil
 	var text strings.Builder
-	if err := report.WriteText(&text, false); err != nil { // to a terminal: report.WriteText(os.Stdout, true)
+	if err := report.WriteText(&text, false); err != nil { // on a terminal: report.WriteText(os.Stdout, true)
 		log.Fatal(err)
 	}
 	fmt.Println(strings.Count(text.String(), "✔"), "links are fine,", strings.Count(text.String(), "✘"), "failed")
 	// Output: 6 links are fine, 0 failed
 }
 
-// A page to attach to a ticket. It needs nothing else, and loads nothing.
+// The page can be attached to a ticket: it is self-contained and loads nothing.
 func ExampleReport_WriteHTML() {
 	dir, err := os.MkdirTemp("", "report") // in a test: t.TempDir()
 	if err != nil {
@@ -93,7 +93,8 @@ func ExampleReport_WriteHTML() {
 	// Output: true false
 }
 
-// JSON is for programs that show it to people; names of links and marks are constants, texts are not.
+// JSON is for programs that show the report to people. Names, marks and verdicts are constants;
+// texts may change.
 func ExampleReport() {
 	report := diagnose.Run(context.Background(), inPod(new(entratest.Server), new(entratest.Cluster))) // in a pod: nil
 	data, err := json.Marshal(report)
@@ -109,4 +110,16 @@ func ExampleReport() {
 	}
 	fmt.Println(shown.Verdict, shown.Links[0])
 	// Output: ok {environment ok}
+}
+
+// The brief text has one line for each link that works.
+func ExampleReport_WriteBrief() {
+	report := diagnose.Run(context.Background(), inPod(new(entratest.Server), new(entratest.Cluster))) // in a pod: nil
+	var text strings.Builder
+	if err := report.WriteBrief(&text, false); err != nil {
+		log.Fatal(err)
+	}
+	first, _, _ := strings.Cut(text.String(), " (")
+	fmt.Println(first)
+	// Output: ✔  environment            everything needed to sign in is set
 }

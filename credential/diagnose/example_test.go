@@ -11,7 +11,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// In a pod, Run(ctx, nil) is all. Here the service account is shop/orders, and somebody registered another one.
+// In a pod, Run(ctx, nil) is enough. Here the service account is shop/orders, but the federated
+// credential is for another one.
 func Example() {
 	var entra entratest.Server
 	var cluster entratest.Cluster
@@ -29,7 +30,7 @@ func Example() {
 	}
 	for _, link := range report.Faults() {
 		for _, finding := range link.Findings {
-			fmt.Println(finding.Problem) // finding.Fix says how to mend it
+			fmt.Println(finding.Problem) // finding.Fix says how to fix it
 		}
 	}
 	// Output:
@@ -39,10 +40,10 @@ func Example() {
 	// ok - OIDC issuer
 	// failure - federated credential
 	// not reached - access token
-	// no federated credential of client ID "11111111-2222-4333-8444-555555555555" has the subject of service account "orders" in namespace "shop"
+	// no federated credential has the subject of service account "orders" in namespace "shop"
 }
 
-// inPod returns options that lead to the fakes, with what a pod's environment says.
+// inPod returns options that lead to the fakes. They replace a pod's environment.
 func inPod(entra *entratest.Server, cluster *entratest.Cluster) *diagnose.Options {
 	options := &diagnose.Options{
 		Credential: credential.Options{
@@ -53,13 +54,8 @@ func inPod(entra *entratest.Server, cluster *entratest.Cluster) *diagnose.Option
 			},
 		},
 		Scope:      "https://vault.azure.net/.default",
-		HTTPClient: &http.Client{Transport: doer(cluster.Do)}, // the token's issuer is the cluster
+		HTTPClient: &http.Client{Transport: cluster}, // the token's issuer is the cluster
 	}
 	options.Credential.Transport = entra
 	return options
 }
-
-// doer is a fake's Do as the transport of an HTTP client.
-type doer func(*http.Request) (*http.Response, error)
-
-func (do doer) RoundTrip(r *http.Request) (*http.Response, error) { return do(r) }

@@ -1,4 +1,4 @@
 package diagnose
 
-// HasMountPoint is for tests: what is mounted is the system's.
+// HasMountPoint is exported for tests, which cannot mount anything.
 var HasMountPoint = hasMountPoint

@@ -14,77 +14,144 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/entrafed/entrafed/credential"
 	"github.com/entrafed/entrafed/exchange"
-	"github.com/entrafed/entrafed/internal/aadsts"
+	"github.com/entrafed/entrafed/internal/guid"
 	"github.com/entrafed/entrafed/internal/hint"
 )
 
-// checkExchange signs in. Entra ID judges everything at once here, so what it objects to can be the fault of any link.
+// checkExchange signs in. Entra ID checks everything at once here, so any link can be at fault for
+// a refusal.
 func checkExchange(ctx context.Context, w *walk, l *Link) {
 	if w.cred == nil {
 		l.skip("there is no credential to sign in with")
 		return
 	}
-	if t := w.token; t != nil && !w.bound() { // what a binding's proxy presents is not public
-		l.see("must have issuer", t.Issuer)
-		l.see("and subject", t.Subject)
-		l.see("and audience", strings.Join(t.Audience, " "))
+	if t := w.token; t != nil && !w.cred.TokenProxy() { // the token that a binding's proxy presents is unknown
+		l.see("required issuer", t.Issuer)
+		l.see("required subject", t.Subject)
+		l.see("required audience", strings.Join(t.Audience, " "))
 	}
-	token, err := w.cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{w.scope}})
+	token, err := w.signIn.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{w.scope}})
+	failed, _ := errors.AsType[*credential.Error](err)
+	_, refused := errors.AsType[*exchange.Error](err)
+	if err == nil || w.options.Agent != "" && refused && failed.Step() == "" {
+		l = w.accepted(l, err == nil)
+	}
 	if err == nil {
 		w.access = token
-		l.ok("Entra ID took the token: a federated credential of the identity has just this issuer, subject and audience")
-		if w.bound() {
-			l.ok("the token proxy of the identity binding took the token")
-		}
 		return
 	}
-	if cause := errors.Unwrap(err); cause != nil { // without what was asked for, which the report has
-		err = cause
+	cause := err
+	for step := failed; step != nil; step, _ = errors.AsType[*credential.Error](cause) {
+		cause = step.Unwrap() // without the request's IDs and scope, which the report already has
 	}
-	if refusal, ok := errors.AsType[*exchange.Error](err); ok {
-		w.refused(l, refusal, err)
+	if refusal, ok := errors.AsType[*exchange.Error](cause); ok {
+		w.refused(ctx, l, refusal, cause)
 		return
 	}
-	if w.link(TokenFile).Mark == Failure { // whatever came with the failure
+	if w.link(TokenFile).Mark == Failure { // a source may return a token along with its error
 		l.skip("there is no federated token to present")
 		return
 	}
-	w.unanswered(l, err)
+	w.unanswered(l, cause)
 }
 
-// bound tells whether requests go to the token proxy of an identity binding.
-func (w *walk) bound() bool {
-	return w.options.Credential.EnableAzureProxy && env("AZURE_KUBERNETES_TOKEN_PROXY") != ""
+// accepted records that Entra ID accepted the federated token. With an agent, it also records that
+// the blueprint's token was issued and, if all is true, that Entra ID accepted that one too. It
+// returns the link of the last exchange.
+func (w *walk) accepted(l *Link, all bool) *Link {
+	l.ok("Entra ID accepted the token: a federated credential of the identity has its issuer, subject and audience")
+	if w.cred.TokenProxy() {
+		l.ok("the identity binding's token proxy accepted the token")
+	}
+	if w.options.Agent == "" {
+		return l
+	}
+	w.link(BlueprintToken).ok("Entra ID issued the blueprint's token for the agent")
+	agent := w.link(AgentToken)
+	if all {
+		agent.ok("Entra ID accepted the blueprint's token from the agent")
+	}
+	return agent
 }
 
-// unanswered tells why there was no answer, or none of Entra ID's.
+// checkStep marks a link of an agent's exchanges that checkExchange did not reach.
+func checkStep(_ context.Context, _ *walk, l *Link) {
+	if l.Mark == NotReached && l.Summary == "" {
+		l.skip("the exchange before it did not succeed")
+	}
+}
+
+// unanswered explains why no reply arrived, or none from Entra ID.
 func (w *walk) unanswered(l *Link, err error) {
 	host := w.cred.Host()
-	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && !hint.KnownAuthority(host) {
-		w.link(Environment).fail("there is no host "+host, "set AZURE_AUTHORITY_HOST (or Options.Cloud) to the authority of your cloud, as az cloud show has it (endpoints.activeDirectory)")
-		l.skip("there is no such host to sign in at")
+	if from, ok := errors.AsType[interface {
+		error
+		FederatedToken() string
+	}](err); ok { // though checkTokenFile could read it
+		w.link(TokenFile).fail("the federated token could not be read again for the exchange: "+from.Error(), "find out why "+from.FederatedToken()+" failed the second time: something removed or replaced the token")
+		l.skip("there was no federated token to present")
 		return
 	}
-	l.unreached("no answer of "+host+": "+err.Error(), err, "see that https to that host is possible from here: network policy, firewall, DNS, HTTPS_PROXY")
+	lookup, unresolved := errors.AsType[*net.DNSError](err)
+	unresolved = unresolved && lookup.IsNotFound
+	if unresolved && !strings.EqualFold(strings.TrimSuffix(lookup.Name, "."), hostname(host)) {
+		l.fail("the name of the HTTP proxy, "+lookup.Name+", does not resolve", "correct the proxy's name in HTTPS_PROXY, or add "+host+" to NO_PROXY")
+		return
+	}
+	if unresolved && w.cred.TokenProxy() {
+		w.link(Environment).fail("the name of the token proxy, "+lookup.Name+", does not resolve",
+			"check that AZURE_KUBERNETES_TOKEN_PROXY has the webhook's value, and that DNS works in the cluster")
+		l.skip("the token proxy was not found")
+		return
+	}
+	if unresolved && !hint.KnownAuthority(host) {
+		w.link(Environment).fail("the authority's host, "+host+", does not exist",
+			"set AZURE_AUTHORITY_HOST (or Options.Cloud) to your cloud's authority, which az cloud show prints (endpoints.activeDirectory)")
+		l.skip("the authority was not found")
+		return
+	}
+	fix := "check that https to that host works from here: network policy, firewall, DNS, HTTPS_PROXY"
+	problem := "no reply from " + host + ": " + err.Error()
+	if h := hint.OfFailure(err); h.Cause != "" {
+		problem, fix = problem+": "+h.Cause, h.Fix
+	}
+	final := l.unreached(problem, err, fix)
+	if final && w.proxy != "" {
+		l.Findings[len(l.Findings)-1].Fix = "have the proxy " + w.proxy + " allow connections to " + host + ", with user and password in HTTPS_PROXY if it requires them; " +
+			"or, if the host is reachable without the proxy, add it to NO_PROXY; if the proxy inspects TLS, the program needs its CA certificate"
+	}
 }
 
-// unreached notes that something did not answer. It may by itself, but not where it is not trusted.
-func (l *Link) unreached(problem string, err error, fix string) {
+// hostname returns a host without its port.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
+}
+
+// unreached records that a host did not reply. final means that retrying will not help.
+func (l *Link) unreached(problem string, err error, fix string) (final bool) {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	if untrusted {
-		fix = "see which CA certificates are in the container's image (package ca-certificates): a proxy that inspects TLS needs its own there, " +
-			"and the token proxy of an identity binding has AZURE_KUBERNETES_CA_FILE"
+		fix = "check the CA certificates in the container's image (package ca-certificates): a proxy that inspects TLS needs its own CA there; " +
+			"for the token proxy of an identity binding, AZURE_KUBERNETES_CA_FILE names the CA"
 	}
+	_, final = errors.AsType[interface {
+		error
+		NonRetriable()
+	}](err) // package exchange marks such errors
 	l.fail(problem, fix)
-	l.Transient = !untrusted
+	l.Transient = !untrusted && !final
+	return !l.Transient
 }
 
-// refused tells what Entra ID said, and which link it is about.
-func (w *walk) refused(l *Link, refusal *exchange.Error, err error) {
+// refused records Entra ID's refusal and attributes it to a link.
+func (w *walk) refused(ctx context.Context, l *Link, refusal *exchange.Error, err error) {
 	l.see("answer", strings.TrimSpace(strconv.Itoa(refusal.StatusCode)+" "+refusal.Code))
-	said, _, _ := strings.Cut(refusal.Description, " Trace ID: ") // which follow
-	l.see("Entra ID said", said)
+	l.see("Entra ID said", refusal.Description)
 	l.see("correlation ID", refusal.CorrelationID)
 	l.see("trace ID", refusal.TraceID)
 	if !refusal.Timestamp.IsZero() {
@@ -92,57 +159,104 @@ func (w *walk) refused(l *Link, refusal *exchange.Error, err error) {
 	}
 	h := hint.Of(err)
 	at := w.link(linkOf[h.Field])
+	known := w.explaining(refusal.EntraCodes)
+	if len(known) == 0 && slices.Contains(refusal.EntraCodes, 90002) && w.swapped(ctx) {
+		found := Finding{"the client ID and the tenant are swapped: the client ID is a tenant at " + w.cred.Host(), hint.Unswap}
+		known = []cause{{found, w.link(Environment), nil}}
+	}
+	if len(known) > 0 {
+		at = known[0].link
+	}
+	if at == nil && l.Name == FederatedCredential && w.options.Agent != "" {
+		l.skip("Entra ID refused the request for the blueprint's token, which says nothing about the federated credential")
+		l = w.link(BlueprintToken)
+	}
 	if at == nil {
-		l.fail(refusal.Error(), unknown(refusal))
-		l.Transient = refusal.StatusCode >= http.StatusInternalServerError || refusal.StatusCode == http.StatusTooManyRequests
+		status := refusal.StatusCode
+		l.Transient = status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+		l.fail(refusal.Error(), unknown(refusal, l.Transient))
 		return
 	}
 	at.Transient = passes(refusal)
-	at.Findings = nil // what was odd is what Entra ID objects to
-	at.fail(h.Cause, h.Fix)
+	at.Findings = nil // earlier findings did not cause this refusal
+	for _, c := range known {
+		at.fail(c.Problem, c.Fix)
+	}
+	if !slices.ContainsFunc(at.Findings, func(f Finding) bool { return f.Fix == h.Fix }) {
+		at.fail(h.Cause, h.Fix)
+	}
 	if at != l {
 		l.skip("Entra ID refused the exchange because of the " + string(at.Name))
 	}
 }
 
-// unknown says what to do about a refusal that nothing is known of.
-func unknown(refusal *exchange.Error) string {
+// explaining returns the findings that explain one of the codes, from the first link that has any.
+func (w *walk) explaining(codes []int) []cause {
+	for _, l := range w.links {
+		found := slices.DeleteFunc(slices.Clone(l.causes), func(c cause) bool {
+			return !slices.ContainsFunc(codes, func(code int) bool { return slices.Contains(c.codes, code) })
+		})
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
+}
+
+// swapped reports whether the client ID is the ID of a tenant.
+func (w *walk) swapped(ctx context.Context) bool {
+	id := w.cred.ClientID()
+	if !guid.Is(id) || strings.EqualFold(id, w.cred.TenantID()) || w.cred.TokenProxy() {
+		return false
+	}
+	r, err := w.fetch(ctx, "https://"+w.cred.Host()+"/"+id+"/v2.0/.well-known/openid-configuration", "")
+	return err == nil && r.status == http.StatusOK
+}
+
+// unknown returns the fix for a refusal that package hint does not know.
+func unknown(refusal *exchange.Error, transient bool) string {
 	switch {
+	case transient && refusal.RetryAfter > 0:
+		return "wait until " + fromNow(time.Now().Add(refusal.RetryAfter)) + ", as the reply asks"
+	case refusal.StatusCode == http.StatusTooManyRequests:
+		return "wait a few minutes; create one Credential per identity and share it"
+	case refusal.StatusCode == http.StatusRequestTimeout || transient && refusal.Code != "":
+		return "wait and try again; see https://azure.status.microsoft for the status of Entra ID"
 	case len(refusal.EntraCodes) > 0:
 		return fmt.Sprintf("look the code up: https://login.microsoftonline.com/error?code=%d", refusal.EntraCodes[0])
 	case refusal.Code != "":
-		return "give the IDs above to Entra ID's support"
+		return "contact Microsoft's support with the IDs above"
 	}
-	return "this is not how Entra ID answers: see what answers in its place, as a proxy or a firewall does, and have it let these requests through"
+	return "Entra ID does not answer like this: find what answers instead, such as a proxy or a firewall, and have it let these requests through"
 }
 
-// passes tells whether a refusal is of Entra ID's own troubles.
+// passes reports whether Entra ID refused because it is overloaded or down.
 func passes(refusal *exchange.Error) bool {
 	return slices.ContainsFunc(refusal.EntraCodes, func(code int) bool {
-		entry, _ := aadsts.Of(code)
-		return entry.Passes == aadsts.Overload
+		entry, _ := hint.Lookup(code)
+		return entry.Passes == hint.Overload
 	})
 }
 
-// linkOf tells where what a refusal is about belongs.
-var linkOf = map[aadsts.Field]Name{
-	aadsts.ClientID:       Environment,
-	aadsts.Tenant:         Environment,
-	aadsts.Authority:      Environment,
-	aadsts.Region:         Environment,
-	aadsts.Binding:        Environment,
-	aadsts.Clock:          Environment,
-	aadsts.Token:          TokenFile,
-	aadsts.ServiceAccount: ServiceAccount,
-	aadsts.Audience:       ServiceAccount,
-	aadsts.Lifetime:       ServiceAccount,
-	aadsts.Issuer:         Issuer,
-	aadsts.SigningKey:     Issuer,
-	aadsts.Credential:     FederatedCredential,
-	aadsts.Subject:        FederatedCredential,
-	aadsts.Application:    FederatedCredential,
-	aadsts.Policy:         FederatedCredential,
-	aadsts.Request:        FederatedCredential,
-	aadsts.Service:        FederatedCredential,
-	aadsts.Scope:          AccessToken,
+// linkOf maps the field of a hint to the link at fault.
+var linkOf = map[hint.Field]LinkName{
+	hint.ClientID:       Environment,
+	hint.Tenant:         Environment,
+	hint.Authority:      Environment,
+	hint.Region:         Environment,
+	hint.Binding:        Environment,
+	hint.Clock:          Environment,
+	hint.Token:          TokenFile,
+	hint.ServiceAccount: ServiceAccount,
+	hint.Audience:       ServiceAccount,
+	hint.Lifetime:       ServiceAccount,
+	hint.Issuer:         Issuer,
+	hint.SigningKey:     Issuer,
+	hint.Credential:     FederatedCredential,
+	hint.Subject:        FederatedCredential,
+	hint.Application:    FederatedCredential,
+	hint.Policy:         FederatedCredential,
+	hint.Request:        FederatedCredential,
+	hint.Service:        FederatedCredential,
+	hint.Scope:          AccessToken,
 }

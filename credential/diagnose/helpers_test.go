@@ -12,43 +12,55 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/credential/diagnose"
-	"github.com/entrafed/entrafed/internal/broken"
+	"github.com/entrafed/entrafed/internal/test/links"
+	"github.com/entrafed/entrafed/internal/test/setups"
+	"github.com/entrafed/entrafed/internal/webhook"
 )
 
-// newPod returns a pod that is set up right, in this process's environment.
-func newPod(t *testing.T) *broken.Pod {
+// newPod returns a pod that works, and sets this process's environment to the pod's.
+func newPod(t *testing.T) *setups.Pod {
 	t.Helper()
-	p, err := broken.NewPod(t.TempDir())
+	return newPodAs(t, webhook.V160)
+}
+
+// newPodAs is newPod with one of the webhook's layouts.
+func newPodAs(t *testing.T, layout webhook.Layout) *setups.Pod {
+	t.Helper()
+	links.Need(t)
+	p, err := setups.NewPodAs(t.TempDir(), layout)
 	require.NoError(t, err)
 	setenv(t, p)
 	return p
 }
 
-// newBubblePod is newPod for use inside a bubble, where the environment cannot be changed.
-func newBubblePod(t *testing.T) *broken.Pod {
+// newBubblePod is newPod for use inside a synctest bubble, where tests cannot change the
+// environment.
+func newBubblePod(t *testing.T) *setups.Pod {
 	t.Helper()
-	p, err := broken.NewPod(t.TempDir())
+	links.Need(t)
+	p, err := setups.NewPod(t.TempDir())
 	require.NoError(t, err)
-	p.Options.ClientID, p.Options.TenantID, p.Options.TokenFilePath = p.Env["AZURE_CLIENT_ID"], p.Env["AZURE_TENANT_ID"], p.Volume.Path()
+	p.Options.ClientID, p.Options.TenantID, p.Options.TokenFilePath = p.ClientID, p.TenantID, p.TokenFile
 	return p
 }
 
-// setenv is for outside of bubbles.
-func setenv(t *testing.T, p *broken.Pod) {
+// setenv sets this process's environment to the pod's. It does not work inside a synctest bubble.
+func setenv(t *testing.T, p *setups.Pod) {
 	t.Helper()
-	for _, name := range broken.EnvNames() {
-		t.Setenv(name, p.Env[name])
+	for _, name := range setups.EnvNames() {
+		t.Setenv(name, "") // so that it is restored at the end
 	}
+	require.NoError(t, p.Enter())
 }
 
-func run(t *testing.T, p *broken.Pod) diagnose.Report {
+func run(t *testing.T, p *setups.Pod) diagnose.Report {
 	t.Helper()
-	r := diagnose.Run(t.Context(), &diagnose.Options{Credential: p.Options, Scope: p.Scope, Resource: p.Resource, HTTPClient: p.HTTPClient})
+	r := diagnose.Run(t.Context(), &diagnose.Options{Credential: p.Options, Scope: p.Scope, Resource: p.Resource, Agent: p.Agent, HTTPClient: p.HTTPClient})
 	requireNoSecret(t, r, p)
 	return r
 }
 
-func link(t *testing.T, r diagnose.Report, name diagnose.Name) diagnose.Link {
+func link(t *testing.T, r diagnose.Report, name diagnose.LinkName) diagnose.Link {
 	t.Helper()
 	for _, l := range r.Links {
 		if l.Name == name {
@@ -59,24 +71,26 @@ func link(t *testing.T, r diagnose.Report, name diagnose.Name) diagnose.Link {
 	return diagnose.Link{}
 }
 
-// texts are all the ways in which a report leaves the program.
+// texts returns the report in every output format.
 func texts(t *testing.T, r diagnose.Report) map[string]string {
 	t.Helper()
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
-	var page, coloured strings.Builder
+	var page, colored strings.Builder
 	require.NoError(t, r.WriteHTML(&page))
-	require.NoError(t, r.WriteText(&coloured, true))
-	return map[string]string{"text": r.String(), "coloured": coloured.String(), "JSON": string(data), "HTML": page.String()}
+	require.NoError(t, r.WriteText(&colored, true))
+	return map[string]string{"text": r.String(), "colored": colored.String(), "JSON": string(data), "HTML": page.String()}
 }
 
-// requireNoSecret looks for tokens, and for 12 or more characters of the signature of the federated one.
-func requireNoSecret(t *testing.T, r diagnose.Report, p *broken.Pod) {
+// requireNoSecret looks for the start of a token's header, and for 12 consecutive characters of the
+// federated token's signature. Three would be too few: the report shows key IDs, which are random
+// base64.
+func requireNoSecret(t *testing.T, r diagnose.Report, p *setups.Pod) {
 	t.Helper()
 	raw, _ := os.ReadFile(p.Env["AZURE_FEDERATED_TOKEN_FILE"])
 	signature := string(raw[strings.LastIndex(string(raw), ".")+1:])
 	for form, text := range texts(t, r) {
-		require.NotContains(t, text, "eyJ", form)
+		require.NotContains(t, text, "eyJhbGciOi", form)
 		for i := 0; i+12 <= len(signature); i++ {
 			require.NotContains(t, text, signature[i:i+12], form)
 		}
@@ -88,8 +102,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// over puts something before the pod's network: it returns nil for what is not its.
-func over(p *broken.Pod, answer func(*http.Request) *http.Response) {
+// over puts answer in front of the pod's network, which serves the requests for which answer
+// returns nil.
+func over(p *setups.Pod, answer func(*http.Request) *http.Response) {
 	under := p.HTTPClient.Transport
 	p.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if resp := answer(r); resp != nil {
@@ -108,7 +123,7 @@ func reply(status int, body string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// fixed is a source of one token.
+// fixed returns a source that always returns the same token.
 func fixed(token string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return token, nil }
 }

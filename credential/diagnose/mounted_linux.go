@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// mounted tells whether the file itself is a mount point, as a subPath is (proc_pid_mountinfo(5)).
+// mounted reports whether the file itself is a mount point, like a subPath mount
+// (proc_pid_mountinfo(5)).
 func mounted(path string) bool {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
@@ -18,8 +19,8 @@ func mounted(path string) bool {
 	return hasMountPoint(f, path)
 }
 
-// hasMountPoint looks into the fifth field, in which white space and backslashes are octal and links are resolved: /var/run is one
-// to /run in many images.
+// hasMountPoint looks for path in the fifth field of mountinfo. There, white space and backslashes
+// are octal escapes, and symbolic links are resolved: in many images, /var/run links to /run.
 func hasMountPoint(mountinfo io.Reader, path string) bool {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved

@@ -11,23 +11,24 @@ import (
 	"github.com/entrafed/entrafed/credential/diagnose"
 )
 
-func TestMountOfTheFileAloneIsFound(t *testing.T) {
-	const mountinfo = `1526 1519 0:142 / /var/run/secrets/azure/tokens ro,relatime - tmpfs tmpfs rw,size=65536k
+func TestMountOfASingleFileIsFound(t *testing.T) {
+	const mountinfo = `1526 1519 0:142 / /var/run/secrets/azure/wi ro,relatime - tmpfs tmpfs rw,size=65536k
 1527 1519 8:1 /var/lib/kubelet/pods/x/volume-subpaths/token/app/0 /etc/token\040file/azure-identity-token ro,relatime - ext4 /dev/sda1 rw
 short line
 `
 	for path, want := range map[string]bool{
-		"/etc/token file/azure-identity-token":               true,
-		"/var/run/secrets/azure/tokens":                      true,
-		"/var/run/secrets/azure/tokens/azure-identity-token": false,
-		"/etc/token file":                                    false,
+		"/etc/token file/azure-identity-token":                 true,
+		"/var/run/secrets/azure/wi":                            true,
+		"/var/run/secrets/azure/wi/token/azure-identity-token": false,
+		"/etc/token file":                                      false,
 	} {
 		require.Equal(t, want, diagnose.HasMountPoint(strings.NewReader(mountinfo), path), path)
 	}
 }
 
-// The kernel tells where a mount is; the variable may name a way there, as /var/run is one to /run.
-func TestMountIsFoundOverALink(t *testing.T) {
+// The kernel lists the resolved path. The variable may name another, such as /var/run, which links
+// to /run.
+func TestMountIsFoundThroughALink(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "run"), 0o700))

@@ -11,10 +11,10 @@ import (
 
 	"github.com/entrafed/entrafed/credential/diagnose"
 	"github.com/entrafed/entrafed/exchange/entratest"
-	"github.com/entrafed/entrafed/internal/broken"
+	"github.com/entrafed/entrafed/internal/test/setups"
 )
 
-// unregistered is a report of a pod whose namespace is not the registered one.
+// unregistered returns a report on a pod that is not in the registered namespace.
 func unregistered(t *testing.T) diagnose.Report {
 	p := newPod(t)
 	token, err := p.Cluster.Token(entratest.TokenRequest{Namespace: "staging", ServiceAccount: "orders", Pod: "orders-0"})
@@ -25,26 +25,40 @@ func unregistered(t *testing.T) diagnose.Report {
 
 func TestTextHasOneMarkForEachLink(t *testing.T) {
 	text := unregistered(t).String()
-	require.Regexp(t, regexp.MustCompile(`(?s)^✔  environment .*\n✔  token file .*\n✔  service account .*\n✔  OIDC issuer .*\n✘  federated credential failure .*\n–  access token .*\n–  resource `), text)
-	require.Contains(t, text, "\n    problem             no federated credential of client ID ")
-	require.Contains(t, text, "\n    fix                 register ")
-	require.Contains(t, text, "\nTo be mended: federated credential. ")
-	require.Contains(t, text, "\nThis report holds no secret: ")
+	require.Regexp(t, regexp.MustCompile(`(?s)^✔  environment .*\n✔  token file .*\n✔  service account .*\n✔  OIDC issuer .*\n✘  federated credential   failure .*\n–  access token .*\n–  resource `), text)
+	require.Regexp(t, `(?s)\nFix needed: federated credential\.\n    problem  no federated credential has the subject .*\n    fix      create a federated credential with issuer.*, in its namespace\n$`, text,
+		"the last lines say what to do")
+	require.Contains(t, text, "This report contains no secret, ")
 	require.NotContains(t, text, "\x1b")
 	require.NotRegexp(t, `(?m) $`, text)
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if len(line) > 120 {
-			require.NotContains(t, strings.TrimSpace(line[30:]), " ", "only a word that is long by itself may be: "+line)
+			require.NotContains(t, strings.TrimSpace(line[30:]), " ", "only a single long word may exceed the width: "+line)
 		}
 	}
 }
 
-func TestColourIsForTerminals(t *testing.T) {
+// A link that works takes one line. If all do, only the verdict follows.
+func TestBriefTextHasDetailsOnlyOfFaults(t *testing.T) {
+	var text strings.Builder
+	require.NoError(t, unregistered(t).WriteBrief(&text, false))
+	require.NotContains(t, text.String(), "AZURE_CLIENT_ID")
+	require.Contains(t, text.String(), "required issuer")
+
+	text.Reset()
+	require.NoError(t, run(t, newPod(t)).WriteBrief(&text, false))
+	links, rest, _ := strings.Cut(text.String(), "\n\n")
+	require.Equal(t, 7, strings.Count(links, "✔"))
+	require.NotRegexp(t, `(?m)^    \w`, links)
+	require.Regexp(t, `\n\nThe workload can sign in\.\n$`, rest)
+}
+
+func TestColourOnlyAddsANSICodes(t *testing.T) {
 	r := unregistered(t)
-	var coloured strings.Builder
-	require.NoError(t, r.WriteText(&coloured, true))
-	require.Contains(t, coloured.String(), "\x1b[31m✘\x1b[0m  federated credential")
-	require.Equal(t, r.String(), regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(coloured.String(), ""))
+	var colored strings.Builder
+	require.NoError(t, r.WriteText(&colored, true))
+	require.Contains(t, colored.String(), "\x1b[31m✘\x1b[0m  federated credential")
+	require.Equal(t, r.String(), regexp.MustCompile(`\x1b\[\d+m`).ReplaceAllString(colored.String(), ""))
 }
 
 func TestReportMarshalsToJSONAndBack(t *testing.T) {
@@ -57,7 +71,7 @@ func TestReportMarshalsToJSONAndBack(t *testing.T) {
 	require.Contains(t, string(data), `"verdict":"misconfigured"`)
 }
 
-// The page goes into tickets: it must not load anything, and what it shows must not act.
+// The page is attached to tickets, so it must not load anything or run anything that it shows.
 func TestPageIsSelfContained(t *testing.T) {
 	p := newPod(t)
 	foreign := &entratest.Cluster{Issuer: `https://x.example/<script>alert(1)</script>"onload="x`}
@@ -71,10 +85,10 @@ func TestPageIsSelfContained(t *testing.T) {
 	for _, link := range []string{"environment", "token file", "service account", "OIDC issuer", "federated credential", "access token", "resource"} {
 		require.Contains(t, page, "<h2>"+link+"<small>")
 	}
-	require.Contains(t, page, "This report holds no secret")
+	require.Contains(t, page, "This report contains no secret")
 }
 
-// Whoever issues the token decides how long its claims are.
+// A token's claims may be as long as its issuer likes.
 func TestReportOfAMegabyteOfClaimsIsShort(t *testing.T) {
 	p := newPod(t)
 	foreign := &entratest.Cluster{Issuer: "https://x.example/" + strings.Repeat("y", 300<<10)}
@@ -86,17 +100,17 @@ func TestReportOfAMegabyteOfClaimsIsShort(t *testing.T) {
 	}
 }
 
-// A link that Entra ID objects to is not praised in any form.
+// The summary says that a link works, so a link that Entra ID objects to must not have one.
 func TestFailureHasNoSummary(t *testing.T) {
 	p := newPod(t)
-	setup, _ := broken.Of("client-id-is-name")
+	setup, _ := setups.Of("client-id-is-name")
 	require.NoError(t, setup.Break(p))
 	setenv(t, p)
 	r := run(t, p)
 	require.Empty(t, link(t, r, diagnose.Environment).Summary, r)
 }
 
-// What a token says goes to a terminal: it is not for that to interpret.
+// A token's claims go to a terminal, which must not interpret them.
 func TestTextHasNoControlCharacters(t *testing.T) {
 	p := newPod(t)
 	foreign := &entratest.Cluster{Issuer: "https://x.example/\x1b[2J\u202e"}
@@ -106,7 +120,7 @@ func TestTextHasNoControlCharacters(t *testing.T) {
 	require.NotRegexp(t, "[\x00-\x09\x0b-\x1f\u202e]", run(t, p).String())
 }
 
-func TestWritersErrorIsReturned(t *testing.T) {
+func TestWriteErrorIsReturned(t *testing.T) {
 	r := unregistered(t)
 	require.Error(t, r.WriteText(broke{}, false))
 	require.Error(t, r.WriteHTML(broke{}))

@@ -13,17 +13,18 @@ import (
 
 	"github.com/entrafed/entrafed/credential/diagnose"
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/test/setups"
 )
 
-func TestResourceSaysWhetherTheTokenServes(t *testing.T) {
+func TestReplyOfTheResourceIsJudged(t *testing.T) {
 	for name, row := range map[string]struct {
 		reply *http.Response
 		want  diagnose.Mark
 		words string
 	}{
-		"data":         {reply(200, `{"value":"my data"}`), diagnose.Fine, "HTTP 200 OK"},
-		"much data":    {reply(200, strings.Repeat("my data", 1<<18)), diagnose.Fine, "HTTP 200 OK"},
-		"nothing":      {reply(204, ""), diagnose.Fine, "HTTP 204"},
+		"small body":   {reply(200, `{"value":"my data"}`), diagnose.Fine, "HTTP 200 OK"},
+		"large body":   {reply(200, strings.Repeat("my data", 1<<18)), diagnose.Fine, "HTTP 200 OK"},
+		"no body":      {reply(204, ""), diagnose.Fine, "HTTP 204"},
 		"refused":      {reply(401, "", "WWW-Authenticate", `Bearer error="invalid_token", error_description="wrong audience"`), diagnose.Failure, "wrong audience"},
 		"no role":      {reply(403, `{"error":{"code":"Forbidden","message":"no role"}}`), diagnose.Failure, "az role assignment create --assignee-object-id "},
 		"wrong path":   {reply(404, "gone"), diagnose.Warning, "check the URL"},
@@ -43,14 +44,36 @@ func TestResourceSaysWhetherTheTokenServes(t *testing.T) {
 			r := run(t, p)
 			l := link(t, r, diagnose.Resource)
 			require.Equal(t, row.want, l.Mark, r)
-			require.Equal(t, name == "overloaded" || name == "cut off", l.Transient, "everything else holds")
+			require.Equal(t, name == "overloaded" || name == "cut off", l.Transient, "everything else needs a fix")
 			require.Contains(t, fmt.Sprint(l.Facts, l.Findings), row.words)
 			require.NotContains(t, r.String(), "my data")
 		})
 	}
 }
 
-// The resource echoes the token that it got; a report that goes to a ticket must not.
+// A key vault's code says why it refuses. The fix is a role only if that is what is missing.
+func TestVaultsCodeIsExplained(t *testing.T) {
+	for name, want := range map[string]string{
+		"vault-firewall":             "az keyvault network-rule add",
+		"vault-private":              "private endpoint",
+		"no-access-policy":           "az keyvault set-policy --secret-permissions get --object-id ",
+		"no-role-assignment":         "az role assignment create --assignee-object-id ",
+		"token-for-another-resource": "ask for https://vault.azure.net/.default",
+		"vault-of-another-tenant":    "AZURE_TENANT_ID",
+	} {
+		p := newPod(t)
+		setup, ok := setups.Of(name)
+		require.True(t, ok)
+		require.NoError(t, setup.Break(p))
+		setenv(t, p)
+		found := link(t, run(t, p), diagnose.Resource).Findings
+		require.Len(t, found, 1)
+		require.Contains(t, found[0].Fix, want)
+		require.Equal(t, name == "no-role-assignment", strings.Contains(found[0].Fix, "role assignment"))
+	}
+}
+
+// A resource may echo the access token, but a report, which may go to a ticket, must not show it.
 func TestEchoedAccessTokenIsNotShown(t *testing.T) {
 	p := newPod(t)
 	var signature string
@@ -67,7 +90,7 @@ func TestEchoedAccessTokenIsNotShown(t *testing.T) {
 	}
 }
 
-func TestTokenGoesToNoResourceWithoutTLS(t *testing.T) {
+func TestAccessTokenIsSentOnlyOverTLS(t *testing.T) {
 	for _, url := range []string{"http://orders.vault.azure.net/secrets", "orders.vault.azure.net", "https://u@orders.vault.azure.net", ":"} {
 		p := newPod(t)
 		p.Resource = url
@@ -81,8 +104,8 @@ func TestTokenGoesToNoResourceWithoutTLS(t *testing.T) {
 	}
 }
 
-// Whoever mends the setup pastes the command into a shell.
-func TestRoleIsForTheObjectIDIfThereIsOne(t *testing.T) {
+// People paste the command into a shell, so it must contain nothing from the token but a GUID.
+func TestRoleAssignmentNamesTheObjectID(t *testing.T) {
 	forged := func(claims string) string {
 		encode := base64.RawURLEncoding.EncodeToString
 		return encode([]byte(`{"alg":"RS256"}`)) + "." + encode([]byte(claims)) + "." + encode([]byte("signature"))

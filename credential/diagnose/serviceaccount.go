@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/entrafed/entrafed/internal/hint"
+	"github.com/entrafed/entrafed/internal/webhook"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// checkServiceAccount shows what the federated token says of the workload. Whether it is right, Entra ID knows; what is odd
-// about it whatever Entra ID says is noted.
+// checkServiceAccount shows the federated token's claims about the workload. Only Entra ID knows
+// whether they are right, but some are odd in any case.
 func checkServiceAccount(_ context.Context, w *walk, l *Link) {
 	t := w.token
 	if t == nil {
@@ -29,18 +30,27 @@ func checkServiceAccount(_ context.Context, w *walk, l *Link) {
 	l.see("expires", fromNow(t.Expiry))
 	l.ok(whose(t))
 	if hint.ForAPIServer(*t) {
-		l.warn("the token's audience is Kubernetes itself: whoever gets it can use it there",
-			"project a serviceAccountToken volume with the audience api://AzureADTokenExchange, as the webhook does, and let AZURE_FEDERATED_TOKEN_FILE name its file")
+		l.warn("the token's audience is Kubernetes itself: anyone who gets the token can use it there",
+			"project a serviceAccountToken volume with the audience api://AzureADTokenExchange, as the webhook does, and set AZURE_FEDERATED_TOKEN_FILE to its file")
 	}
 	if lifetime := t.Expiry.Sub(t.IssuedAt); !t.IssuedAt.IsZero() && lifetime > 24*time.Hour {
-		l.warn(fmt.Sprintf("the token's lifetime is %s, and 24 h is the most that Entra ID takes", lifetime),
-			"lower it: the annotation azure.workload.identity/service-account-token-expiration, or expirationSeconds of the projected volume")
+		l.warn(fmt.Sprintf("the token's lifetime is %s; the maximum is 24 h", lifetime),
+			inWorld(t, "lower "+webhook.AnnotationExpiration+", or expirationSeconds of the projected volume", "have the issuer give it a shorter lifetime"))
 	}
 }
 
+// whose describes whose token it is.
 func whose(t *tokenfile.Token) string {
 	if account := t.Kubernetes.ServiceAccount.Name; account != "" {
 		return "the pod runs as " + t.Kubernetes.Namespace + "/" + account
 	}
-	return "not of Kubernetes: the workload is " + t.Subject
+	return "the workload is " + t.Subject
+}
+
+// inWorld returns pod if the token is a service account's, and elsewhere otherwise.
+func inWorld(t *tokenfile.Token, pod, elsewhere string) string {
+	if hint.OfServiceAccount(*t) {
+		return pod
+	}
+	return elsewhere
 }

@@ -5,28 +5,33 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/entrafed/entrafed/internal/problems"
+	"github.com/entrafed/entrafed/internal/webhook"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// sourceTimeout bounds what reads the federated token, as an exchange does.
+// sourceTimeout bounds a read of the federated token. An exchange has the same bound.
 const sourceTimeout = 30 * time.Second
 
-// checkTokenFile reads the federated token, and looks at what renews it.
+// checkTokenFile reads the federated token and checks that something renews it.
 func checkTokenFile(ctx context.Context, w *walk, l *Link) {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
 	o := &w.options.Credential
-	path := cmp.Or(strings.TrimSpace(o.TokenFilePath), env("AZURE_FEDERATED_TOKEN_FILE"))
+	path := cmp.Or(strings.TrimSpace(o.TokenFilePath), env(webhook.EnvTokenFile))
 	switch {
 	case o.Assertion != nil:
 		w.callAssertion(ctx, l)
 	case path == "":
 		l.skip("no path is set")
+	case problems.Odd(path) != "": // credential.New reports it
+		l.skip("the setting is not a path")
 	default:
 		w.readFile(ctx, l, path)
 	}
@@ -40,21 +45,29 @@ func (w *walk) callAssertion(ctx context.Context, l *Link) {
 		err = errors.New("it returned an empty token")
 	}
 	if err != nil {
-		l.fail("Options.Assertion: "+err.Error(), "see where that function of the program gets the token from")
+		l.fail("Options.Assertion: "+err.Error(), "check where this function of the program gets the token")
+		l.Transient = outOfTime(err)
 		return
 	}
 	w.parse(l)
 }
 
-// await leaves a source behind that does not heed its context, and makes an error of a panic in it.
+// outOfTime reports whether err means only that time ran out, and names no other problem.
+func outOfTime(err error) bool {
+	return (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) &&
+		!errors.Is(err, fs.ErrNotExist) && !errors.Is(err, tokenfile.ErrMalformed)
+}
+
+// await calls source. It does not wait for a source that ignores its context, and turns a panic
+// into an error.
 func await(ctx context.Context, source func(context.Context) (string, error)) (string, error) {
 	type result struct {
 		raw string
 		err error
 	}
-	done := make(chan result, 1) // so that a source that was left behind can end
+	done := make(chan result, 1) // buffered: nobody may be waiting
 	go func() {
-		r := result{err: errors.New("it did not return")} // but panicked
+		r := result{err: errors.New("it did not return")} // as after runtime.Goexit
 		defer func() {
 			if p := recover(); p != nil {
 				r.err = fmt.Errorf("it panicked: %v", p)
@@ -75,14 +88,14 @@ func (w *walk) readFile(ctx context.Context, l *Link, path string) {
 	l.see("path", shown(path))
 	raw, err := tokenfile.New(path).Assertion(ctx)
 	var mount mount
-	if ctx.Err() == nil { // a file system that hangs must not be asked without a context
+	if ctx.Err() == nil { // mountOf has no timeout, and the file system may hang
 		mount = mountOf(path)
 		l.see("mount", mount.text)
 		l.see("written", mount.written)
 	}
 	if err != nil {
-		problem, fix, _ := strings.Cut(err.Error(), "; ")
-		l.fail(problem, cmp.Or(fix, "let AZURE_FEDERATED_TOKEN_FILE (or Options.TokenFilePath) name the file that holds the token, and see what writes it"))
+		l.fail(err.Error(), "set AZURE_FEDERATED_TOKEN_FILE (or Options.TokenFilePath) to the file that holds the token, and check what writes it")
+		l.Transient = outOfTime(err)
 		return
 	}
 	w.raw = raw
@@ -91,11 +104,12 @@ func (w *walk) readFile(ctx context.Context, l *Link, path string) {
 	}
 }
 
-// parse keeps what the token says. What cannot be parsed is sent all the same: Entra ID judges.
+// parse parses the federated token. If it cannot, it adds a warning, not a failure: the token is
+// sent all the same, and Entra ID decides.
 func (w *walk) parse(l *Link) bool {
 	token, err := tokenfile.Parse(w.raw)
 	if err != nil {
-		l.warn(err.Error(), "give the token as its issuer wrote it: three parts in base64url, each claim of its own type")
+		l.warn(err.Error(), "present the token as its issuer wrote it: three base64url parts, with claims of the right types", 50027)
 		return false
 	}
 	w.token = &token
@@ -104,35 +118,38 @@ func (w *walk) parse(l *Link) bool {
 	return true
 }
 
-// checkRotation warns of a token that should have been replaced. The kubelet asks for a new one after 80 % of the lifetime, or
-// after 24 hours (pkg/kubelet/token/token_manager.go of Kubernetes), and looks about once a minute; so a tenth is ample.
+// checkRotation warns of a token that should have been renewed. The kubelet requests a new one
+// after 80 % of the lifetime or after 24 hours (pkg/kubelet/token/token_manager.go of Kubernetes),
+// and checks about once a minute, so a token in the last tenth of its lifetime is overdue.
 func checkRotation(l *Link, token *tokenfile.Token, mount mount) {
 	lifetime, left := token.Expiry.Sub(token.IssuedAt), time.Until(token.Expiry)
 	switch {
 	case token.Expiry.IsZero() || token.IssuedAt.IsZero():
 		return
 	case mount.never:
-		l.warn("a subPath mount is never renewed: the token in it expires "+fromNow(token.Expiry), "mount the projected volume itself, without subPath, and recreate the pod")
+		l.warn(inWorld(token, "a subPath mount is never renewed", "only the file is mounted, so a renewed file is not seen")+": the token in it expires "+fromNow(token.Expiry),
+			inWorld(token, "mount the projected volume itself, without subPath, and recreate the pod", "mount the file's directory"), 700024)
 	case left < lifetime/10:
-		l.warn(fmt.Sprintf("nothing has renewed the token, whose lifetime of %s ends %s", lifetime, fromNow(token.Expiry)),
-			"mount the projected volume itself: the kubelet renews no copied file, and some virtual nodes renew none; then recreate the pod")
+		l.warn(fmt.Sprintf("nothing has renewed the token: its lifetime of %s ends %s", lifetime, fromNow(token.Expiry)),
+			inWorld(token, "mount the projected volume itself and recreate the pod: the kubelet does not renew copied files, and some virtual nodes renew nothing", "check what renews the file"))
 	}
 	if mount.kubelet {
-		l.see("renewed after", fromNow(token.IssuedAt.Add(min(lifetime/10*8, 24*time.Hour)))) // in this order: a lifetime can be 292 years
+		// Divide before multiplying: a lifetime can be 292 years, and would overflow.
+		l.see("renewed after", fromNow(token.IssuedAt.Add(min(lifetime/10*8, 24*time.Hour))))
 	}
 }
 
-// mount is how a file comes to its place.
+// mount describes how the token file is mounted.
 type mount struct {
 	text    string
-	written string // when
-	kubelet bool   // renews it
-	never   bool   // is it renewed
+	written string // when the file was written
+	kubelet bool   // the kubelet renews the file
+	never   bool   // nothing renews the file
 }
 
-// mountOf tells a volume as the kubelet lays it out (pkg/volume/util/atomic_writer.go of Kubernetes) from what nobody renews.
+// mountOf tells a volume that the kubelet renews from a file that it does not.
 func mountOf(path string) mount {
-	m := mount{never: mounted(path), kubelet: linked(filepath.Join(filepath.Dir(path), "..data"))}
+	m := mount{never: mounted(path), kubelet: projected(path)}
 	info, err := os.Stat(path)
 	file := err == nil && info.Mode().IsRegular()
 	if file {
@@ -140,26 +157,35 @@ func mountOf(path string) mount {
 	}
 	switch {
 	case m.never:
-		m.text, m.kubelet = "a mount of the file alone, as by subPath", false
+		m.text, m.kubelet = "only the file is mounted, so nothing renews it", false
 	case m.kubelet:
-		m.text = "a projected volume, as the kubelet makes it"
+		m.text = "a projected volume, which the kubelet renews"
 	case file:
-		m.text = "a plain file: not the kubelet's, so something else has to renew it"
+		m.text = "a plain file, which something must renew"
 	}
 	return m
 }
 
-func linked(path string) bool {
-	_, err := os.Readlink(path)
-	return err == nil
+// projected reports whether the path is in a volume that the kubelet writes. Such a volume has the
+// link ..data at its top (pkg/volume/util/atomic_writer.go of Kubernetes). The file may be in a
+// subdirectory.
+func projected(path string) bool {
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if _, err := os.Readlink(filepath.Join(dir, "..data")); err == nil {
+			return true
+		}
+		if dir == filepath.Dir(dir) {
+			return false
+		}
+	}
 }
 
-// ago tells when something was, and how long that is ago.
+// ago formats a past time and how long ago it was.
 func ago(at time.Time) string {
 	return fmt.Sprintf("%s, %s ago", at.UTC().Format(time.RFC3339), amount(time.Since(at)))
 }
 
-// fromNow tells when something is, and how far from now; empty for no time.
+// fromNow formats a time and its distance from now; empty for the zero time.
 func fromNow(at time.Time) string {
 	switch left := time.Until(at); {
 	case at.IsZero():

@@ -14,27 +14,36 @@ import (
 
 	"github.com/entrafed/entrafed/credential/diagnose"
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/webhook"
 )
 
-func TestMountTellsWhoRenewsTheFile(t *testing.T) {
-	p := newPod(t)
-	l := link(t, run(t, p), diagnose.TokenFile)
-	require.Contains(t, l.Facts, diagnose.Fact{Name: "mount", Value: "a projected volume, as the kubelet makes it"})
+// Since v1.6.0 of the webhook, the kubelet's link ..data is above the file's own directory.
+func TestProjectedVolumeIsRecognizedInEveryLayout(t *testing.T) {
+	for _, layout := range append(webhook.Layouts(), webhook.Layout{Version: "deep", TokenPath: "a/b/c/token"}) {
+		t.Run(layout.Version, func(t *testing.T) {
+			l := link(t, run(t, newPodAs(t, layout)), diagnose.TokenFile)
+			require.Contains(t, l.Facts, diagnose.Fact{Name: "mount", Value: "a projected volume, which the kubelet renews"})
+			require.Regexp(t, `\{renewed after \S+, in 4[78]m`, fmt.Sprint(l.Facts))
+		})
+	}
+}
 
+func TestMountShowsWhoRenewsTheFile(t *testing.T) {
+	p := newPod(t)
 	plain := filepath.Join(t.TempDir(), "token")
-	require.NoError(t, os.WriteFile(plain, []byte(p.Volume.Token()), 0o600))
+	require.NoError(t, os.WriteFile(plain, []byte(p.Projection.Token()), 0o600))
 	p.Options.TokenFilePath = plain
-	l = link(t, run(t, p), diagnose.TokenFile)
-	require.Contains(t, l.Facts, diagnose.Fact{Name: "mount", Value: "a plain file: not the kubelet's, so something else has to renew it"})
-	require.Equal(t, diagnose.Fine, l.Mark, "it is as good as any while it is fresh")
+	l := link(t, run(t, p), diagnose.TokenFile)
+	require.Contains(t, l.Facts, diagnose.Fact{Name: "mount", Value: "a plain file, which something must renew"})
+	require.Equal(t, diagnose.Fine, l.Mark, "the token is still fresh")
 
 	p.Options.TokenFilePath = filepath.Dir(plain)
 	l = link(t, run(t, p), diagnose.TokenFile)
 	require.Equal(t, diagnose.Failure, l.Mark)
-	require.Len(t, l.Facts, 1, "a folder is no file that something renews")
+	require.Len(t, l.Facts, 1, "a directory has neither mount nor time")
 }
 
-func TestLifetimeOfCenturiesHasATimeOfRenewal(t *testing.T) {
+func TestLifetimeOfCenturiesDoesNotOverflow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newBubblePod(t)
 		volume, err := p.Cluster.Project(t.TempDir(), "token", entratest.TokenRequest{Lifetime: 200 * 365 * 24 * time.Hour})
@@ -44,13 +53,13 @@ func TestLifetimeOfCenturiesHasATimeOfRenewal(t *testing.T) {
 	})
 }
 
-// Entra ID takes the token, but in a few minutes it will not.
-func TestTokenThatNobodyRenewedIsAWarning(t *testing.T) {
+// Entra ID accepts the token, but will not in a few minutes.
+func TestTokenThatIsNotRenewedIsAWarning(t *testing.T) {
 	for age, want := range map[time.Duration]diagnose.Mark{
 		49 * time.Minute:             diagnose.Fine, // the kubelet is about to renew it
 		54*time.Minute - time.Second: diagnose.Fine,
 		54*time.Minute + time.Second: diagnose.Warning,
-		63 * time.Minute:             diagnose.Warning, // expired, within what clocks differ by
+		63 * time.Minute:             diagnose.Warning, // expired, but within Entra ID's tolerance
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newBubblePod(t)
@@ -67,8 +76,8 @@ func TestTokenThatNobodyRenewedIsAWarning(t *testing.T) {
 	}
 }
 
-// Without a deadline of the caller's, too.
-func TestSourceThatHangsCostsWhatAnExchangeMayTake(t *testing.T) {
+// The caller has no deadline here.
+func TestHangingSourceTakesThirtySeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
@@ -84,13 +93,13 @@ func TestSourceThatHangsCostsWhatAnExchangeMayTake(t *testing.T) {
 	})
 }
 
-func TestAssertionStandsInForTheFile(t *testing.T) {
+func TestAssertionReplacesTheFile(t *testing.T) {
 	for name, row := range map[string]struct {
 		source func(context.Context) (string, error)
 		want   string // problem
 	}{
 		"fails":  {func(context.Context) (string, error) { return "", errors.New("no metadata service") }, "Options.Assertion: no metadata service"},
-		"both":   {func(context.Context) (string, error) { return "a.b.c", errors.New("is of yesterday") }, "Options.Assertion: is of yesterday"},
+		"both":   {func(context.Context) (string, error) { return "a.b.c", errors.New("stale token") }, "Options.Assertion: stale token"},
 		"empty":  {func(context.Context) (string, error) { return " \n", nil }, "Options.Assertion: it returned an empty token"},
 		"panics": {func(context.Context) (string, error) { panic("oops") }, "Options.Assertion: it panicked: oops"},
 		"hangs":  {func(context.Context) (string, error) { select {} }, "Options.Assertion: it did not return: context canceled"},

@@ -11,13 +11,14 @@ import (
 	"strings"
 
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/hint"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// runEmit prints what registers the workload whose token is in the file. It asks nobody.
+// runEmit prints what registers the workload whose token it reads. It sends no requests.
 func (s *settings) runEmit(ctx context.Context, out, errs io.Writer) (int, error) {
 	if !slices.Contains(emit.Forms(), s.emit) {
-		return statusUsage, fmt.Errorf("-emit %q is none of %s", s.emit, strings.Join(emit.Forms(), ", "))
+		return statusUsage, fmt.Errorf("-emit %q is not one of %s", s.emit, strings.Join(emit.Forms(), ", "))
 	}
 	token, err := s.token(ctx)
 	if err != nil {
@@ -25,15 +26,30 @@ func (s *settings) runEmit(ctx context.Context, out, errs io.Writer) (int, error
 	}
 	workload := s.workload(token)
 	if !strings.HasPrefix(workload.Audience, exchangeAudience) {
-		fmt.Fprintf(errs, "doctor: the token's audience is %q, not %s: make sure that it is the right token before you register it\n", workload.Audience, exchangeAudience)
+		fmt.Fprintf(errs, "doctor: the token's audience is %q, not %s: make sure that this is the right token before you register it\n", workload.Audience, exchangeAudience)
+	}
+	if hint.Private(workload.Issuer) && !s.force {
+		return statusMisconfigured, fmt.Errorf("the token's issuer is %q, which Entra ID cannot reach, so a federated credential for it cannot work: "+
+			"%s, or use -force to print it anyway", workload.Issuer, publicIssuer(token))
 	}
 	if err := emit.Write(out, s.emit, workload); err != nil {
 		return statusMisconfigured, err
 	}
+	if s.emit == "graph" && s.options.Agent != "" {
+		fmt.Fprintln(errs, "doctor: for an agent identity blueprint, POST this to "+emit.BlueprintURL+", where ID is the blueprint's object ID")
+	}
 	return statusOK, nil
 }
 
-// token reads the federated token from where the credential would.
+// publicIssuer says how to get an issuer that Entra ID can reach.
+func publicIssuer(t tokenfile.Token) string {
+	if t.Kubernetes.Namespace == "" {
+		return "give the issuer a public https URL first"
+	}
+	return "give the cluster a public issuer first (AKS: az aks update --enable-oidc-issuer; kube-apiserver: --service-account-issuer)"
+}
+
+// token reads the federated token from the source that the credential would use.
 func (s *settings) token(ctx context.Context) (tokenfile.Token, error) {
 	read := s.options.Credential.Assertion
 	if read == nil {
@@ -50,7 +66,7 @@ func (s *settings) token(ctx context.Context) (tokenfile.Token, error) {
 	return tokenfile.Parse(strings.TrimSpace(raw))
 }
 
-// exchangeAudience is what audiences for Entra ID begin with: those of some clouds go on.
+// exchangeAudience is the start of every audience for Entra ID. Some clouds append to it.
 const exchangeAudience = "api://AzureADTokenExchange"
 
 func (s *settings) workload(t tokenfile.Token) emit.Workload {
@@ -59,7 +75,7 @@ func (s *settings) workload(t tokenfile.Token) emit.Workload {
 		Issuer: t.Issuer, Subject: t.Subject,
 		Namespace: t.Kubernetes.Namespace, ServiceAccount: t.Kubernetes.ServiceAccount.Name,
 	}
-	for _, audience := range t.Audience { // a credential has one
+	for _, audience := range t.Audience { // a federated credential has only one
 		if wl.Audience == "" || strings.HasPrefix(audience, exchangeAudience) {
 			wl.Audience = audience
 		}

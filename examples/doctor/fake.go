@@ -2,55 +2,55 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"text/tabwriter"
 
-	"github.com/entrafed/entrafed/internal/broken"
+	"github.com/entrafed/entrafed/internal/test/setups"
 )
 
-// rightSetup is the name of the one that is not broken.
-const rightSetup = "ok"
+// workingSetup is the name of the setup that is not broken.
+const workingSetup = "ok"
 
 func listFakes(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "%s\tnothing is broken\n", rightSetup)
-	for _, s := range broken.Setups() {
+	fmt.Fprintf(table, "%s\tnothing is broken\n", workingSetup)
+	for _, s := range setups.Setups() {
 		fmt.Fprintf(table, "%s\t%s\n", s.Name, s.About)
 	}
 	return table.Flush()
 }
 
-// enterFake makes this process a pod of a cluster that is not there, with an Entra ID that is not there either, and breaks the one
-// thing. Nothing leaves the process. cleanUp removes the pod's files, whatever the error.
+// enterFake makes this process a pod of a fake cluster with a fake Entra ID, and breaks the setup.
+// Nothing leaves the process. cleanUp removes the pod's files; call it even after an error.
 func (s *settings) enterFake() (cleanUp func(), err error) {
 	dir, err := os.MkdirTemp("", "doctor-")
 	if err != nil {
 		return func() {}, err
 	}
-	cleanUp = func() { _ = os.RemoveAll(dir) } // the system's own clearing of temporary files is the second chance
+	cleanUp = func() { _ = os.RemoveAll(dir) } // if that fails, the system clears its temporary files
 	pod, err := fakePod(s.fake, dir)
 	if err != nil {
 		return cleanUp, err
 	}
 	o := &s.options
+	if o.Agent != "" {
+		if err := pod.AddAgent(o.Agent); err != nil {
+			return cleanUp, err
+		}
+	}
 	o.Credential, o.HTTPClient = pod.Options, pod.HTTPClient
 	o.Scope, o.Resource = cmp.Or(o.Scope, pod.Scope), cmp.Or(o.Resource, pod.Resource)
-	var errs []error
-	for _, name := range broken.EnvNames() {
-		errs = append(errs, os.Setenv(name, pod.Env[name]))
-	}
-	return cleanUp, errors.Join(errs...)
+	return cleanUp, pod.Enter()
 }
 
-func fakePod(name, dir string) (*broken.Pod, error) {
-	setup, ok := broken.Of(name)
-	if !ok && name != rightSetup {
-		return nil, fmt.Errorf("-fake %q is not known; -fake list prints what is", name)
+func fakePod(name, dir string) (*setups.Pod, error) {
+	setup, ok := setups.Of(name)
+	if !ok && name != workingSetup {
+		return nil, fmt.Errorf("-fake %q is not known; -fake list prints the names", name)
 	}
-	pod, err := broken.NewPod(dir)
+	pod, err := setups.NewPod(dir)
 	if err == nil && ok {
 		err = setup.Break(pod)
 	}

@@ -1,20 +1,29 @@
-// Doctor finds out why a workload cannot sign in to Microsoft Entra ID: it walks the chain from the environment to the access
-// token, says which link is broken and how to mend it, and prints no secret.
+// Doctor finds out why a workload cannot sign in to Microsoft Entra ID. It checks the chain from
+// the environment to the access token, names the broken link and how to fix it, and prints no
+// secrets.
 //
-//	doctor [-scope SCOPE] [-resource URL] [-json] [-html FILE] [-timeout 30s]
+//	doctor [-scope SCOPE] [-resource URL] [-agent ID] [-azure-proxy=false] [-timeout 30s]
+//	       [-v] [-json] [-html FILE]
 //
-// It runs in the pod that fails, or in a debug container of it: examples/kubernetes/README.md says how. On any machine it shows
-// what it says of a setup that is broken in a way of your choice, without a cluster and without Azure:
+// Run it in the failing pod or in a debug container of that pod; see examples/kubernetes/README.md.
+// In a pod with an AKS identity binding, it signs in through the binding's token proxy and reports
+// that it does. With -azure-proxy=false it behaves like a program that leaves
+// Options.EnableAzureProxy off.
+//
+// On any machine, without a cluster and without Azure, it shows what it reports for a setup broken
+// in the way you choose:
 //
 //	go run ./examples/doctor -fake list
 //	go run ./examples/doctor -fake issuer-without-slash
 //
-// And it prints the federated credential that Entra ID needs, for just the issuer, subject and audience that this workload presents:
+// It also prints the federated credential that Entra ID needs, with exactly the issuer, subject and
+// audience that this workload presents:
 //
 //	doctor -emit az|azwi|bicep|terraform|graph|portal|kubernetes
 //
-// The exit status is 0 if the workload can sign in, 1 if something has to be mended, 2 if the command itself was wrong, and 3 if it
-// may pass by itself: the network or Entra ID failed, or time ran out.
+// The exit status is 0 if the workload can sign in, 1 if something needs fixing, 2 if the command
+// itself is wrong, and 3 if the failure may clear up on its own: the network or Entra ID failed, or
+// time ran out.
 package main
 
 import (
@@ -26,12 +35,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/entrafed/entrafed/credential/diagnose"
 	"github.com/entrafed/entrafed/internal/emit"
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
 // Exit statuses.
@@ -42,13 +53,16 @@ const (
 	statusTransient
 )
 
-// settings are the flags.
+// settings holds the flags.
 type settings struct {
 	json    bool
+	verbose bool
 	html    string
 	timeout time.Duration
 	fake    string
 	emit    string
+	force   bool
+	proxy   *bool // nil if not given
 	options diagnose.Options
 }
 
@@ -59,14 +73,15 @@ func main() {
 	os.Exit(status)
 }
 
-// run is main without the process.
+// run runs the command and returns its exit status.
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	var s settings
+	errs = redact.Messages(errs)
 	err := s.parse(args, errs)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return statusOK
-	case err != nil: // and printed
+	case err != nil: // parse has printed it
 		return statusUsage
 	}
 	status, err := s.run(ctx, out, errs)
@@ -79,13 +94,21 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 func (s *settings) parse(args []string, errs io.Writer) error {
 	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	flags.StringVar(&s.options.Scope, "scope", "", "that a token is asked for, as https://vault.azure.net/.default (default: Azure Resource Manager's)")
-	flags.StringVar(&s.options.Resource, "resource", "", "https URL to GET with the access token, which goes there and nowhere else")
+	flags.StringVar(&s.options.Scope, "scope", "", "`scope` of the access token, such as https://vault.azure.net/.default (default: that of -resource, or else Azure Resource Manager's)")
+	flags.StringVar(&s.options.Resource, "resource", "", "https `URL` to GET with the access token, which is sent only there; needs -scope unless the host belongs to a known service")
+	flags.StringVar(&s.options.Agent, "agent", "", "client `ID` of an agent identity whose blueprint is the workload's identity; the report then includes the agent's exchanges")
+	flags.BoolVar(&s.verbose, "v", false, "also print the details of links that work")
 	flags.BoolVar(&s.json, "json", false, "print the report as JSON")
-	flags.StringVar(&s.html, "html", "", "file to write the report to, as an HTML page")
-	flags.DurationVar(&s.timeout, "timeout", 30*time.Second, "of the whole diagnosis")
-	flags.StringVar(&s.fake, "fake", "", "setup to look at instead of this pod's; \"list\" prints their names")
-	flags.StringVar(&s.emit, "emit", "", "instead of a diagnosis, print what registers this workload: "+strings.Join(emit.Forms(), ", "))
+	flags.StringVar(&s.html, "html", "", "`file` to write the report to, as an HTML page")
+	flags.DurationVar(&s.timeout, "timeout", 30*time.Second, "time limit for the whole diagnosis")
+	flags.BoolFunc("azure-proxy", "use the token proxy of an AKS identity binding if the environment names one, as a program with Options.EnableAzureProxy does (default true)", func(value string) error {
+		use, err := strconv.ParseBool(value)
+		s.proxy = &use
+		return err
+	})
+	flags.StringVar(&s.fake, "fake", "", "`name` of a broken setup to diagnose instead of this pod; \"list\" prints all names")
+	flags.StringVar(&s.emit, "emit", "", "instead of diagnosing, print what registers this workload; `form` is one of "+strings.Join(emit.Forms(), ", "))
+	flags.BoolVar(&s.force, "force", false, "with -emit, print it even if Entra ID cannot reach the issuer")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -105,12 +128,16 @@ func (s *settings) run(ctx context.Context, out, errs io.Writer) (int, error) {
 	if s.fake == "list" {
 		return statusOK, listFakes(out)
 	}
+	s.options.Credential.EnableAzureProxy = true
 	if s.fake != "" {
 		cleanUp, err := s.enterFake()
 		defer cleanUp()
 		if err != nil {
 			return statusUsage, err
 		}
+	}
+	if s.proxy != nil {
+		s.options.Credential.EnableAzureProxy = *s.proxy
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -124,15 +151,17 @@ func (s *settings) run(ctx context.Context, out, errs io.Writer) (int, error) {
 	return map[diagnose.Verdict]int{diagnose.OK: statusOK, diagnose.Misconfigured: statusMisconfigured, diagnose.Transient: statusTransient}[report.Verdict], nil
 }
 
-// write prints the report, and writes the page.
+// write prints the report and, with -html, writes the page.
 func (s *settings) write(report diagnose.Report, out io.Writer) error {
 	var errs []error
 	if s.json {
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		errs = append(errs, encoder.Encode(report))
-	} else {
+	} else if s.verbose {
 		errs = append(errs, report.WriteText(out, isTerminal(out)))
+	} else {
+		errs = append(errs, report.WriteBrief(out, isTerminal(out)))
 	}
 	if s.html != "" {
 		errs = append(errs, writeFile(s.html, report.WriteHTML))
@@ -148,7 +177,8 @@ func writeFile(name string, write func(io.Writer) error) error {
 	return errors.Join(write(f), f.Close())
 }
 
-// isTerminal tells whether colour is wanted (https://no-color.org).
+// isTerminal reports whether out shows color, and the user has not turned it off
+// (https://no-color.org).
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {

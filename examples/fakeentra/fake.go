@@ -9,48 +9,41 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/test/setups"
 )
 
-// The one identity there is, and the service account that signs in as it.
-const (
-	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-	clientID = "11111111-2222-4333-8444-555555555555"
-
-	namespace      = "default"
-	serviceAccount = "workload"
-)
-
-// clusterPath is where the cluster's issuer is. Everything else is Entra ID, whose paths start with a tenant.
-const clusterPath = "/cluster/"
-
-// assertionLifetime is that of the token in the file: what a pod gets that asks for nothing else.
+// assertionLifetime is the lifetime of the token in the file, and the default of a projected token.
 const assertionLifetime = time.Hour
 
-// shutdown is how long requests may take to end after Ctrl-C.
+// shutdown is how long running requests get to finish after Ctrl-C.
 const shutdown = 3 * time.Second
 
-// fake is Entra ID and the cluster, while they run.
+// fake is the running Entra ID and cluster.
 type fake struct {
-	entra   entratest.Server
-	cluster entratest.Cluster
-	volume  *entratest.Projection
-	server  *http.Server
-	listen  net.Listener
-	log     *log.Logger
-	base    string // URL, without a slash at its end
+	log    *log.Logger
+	files  files
+	ca     *entratest.CA
+	caFile string
 
-	certificate string   // the CA's file
-	leftovers   []string // what to remove at the end
+	listen  net.Listener
+	control net.Listener // nil without -control
+	host    string       // as clients know it
+	addr    string       // host and port
+	base    string       // URL without a trailing slash
+
+	pod    *pod   // the pod whose environment is printed
+	faults faults // initial
 }
 
-// run serves until ctx ends. The environment goes to out, the requests to logs.
+// run serves until ctx ends. It prints the environment to out and logs requests to logs.
 func run(ctx context.Context, out, logs io.Writer, s settings) (err error) {
+	if s.setup == "list" {
+		return listSetups(out)
+	}
 	f := &fake{log: log.New(logs, "", log.LstdFlags)}
 	defer func() { err = errors.Join(err, f.close()) }()
 	if err := f.start(s); err != nil {
@@ -62,45 +55,46 @@ func run(ctx context.Context, out, logs io.Writer, s settings) (err error) {
 	return f.serve(ctx)
 }
 
-// start does everything but accept connections.
-func (f *fake) start(s settings) error {
+// start does everything up to accepting connections.
+func (f *fake) start(s settings) (err error) {
 	if s.lifetime < time.Second {
 		return fmt.Errorf("-lifetime %v is less than a second", s.lifetime)
 	}
-	ca, err := entratest.NewCA()
-	if err != nil {
+	setup, known := setups.Of(s.setup)
+	if s.setup != "" && !known {
+		return fmt.Errorf("unknown -setup %q; -setup list prints the known ones", s.setup)
+	}
+	if f.ca, err = entratest.NewCA(); err != nil {
 		return err
 	}
-	if err := f.listenOn(s.addr, ca); err != nil {
+	if err := f.listenOn(s.addr); err != nil {
 		return err
 	}
-	f.cluster.Issuer = f.base + clusterPath
-	f.entra.Lifetime = s.lifetime
-	f.entra.HTTPClient = &http.Client{ // it asks the cluster over TLS, as the real one does
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}},
-	}
-	err = f.entra.Trust(entratest.FederatedCredential{
-		TenantID: tenantID, ClientID: clientID, Name: "fakeentra", Issuer: f.cluster.Issuer,
-		Subject: "system:serviceaccount:" + namespace + ":" + serviceAccount,
-	})
-	if err != nil {
+	if err := f.listenForControl(s.control); err != nil {
 		return err
 	}
-	return f.writeFiles(s.dir, ca)
+	var volume string
+	if f.caFile, volume, err = f.files.prepare(s.dir, f.ca.PEM()); err != nil {
+		return err
+	}
+	if known {
+		f.pod, err = f.brokenPod(volume, s.lifetime, setup)
+	} else {
+		f.pod, err = f.rightPod(volume, s.lifetime)
+	}
+	if err == nil && len(s.faults) > 0 {
+		s.faults.apply(f.pod.Entra)
+	}
+	f.faults = s.faults
+	return errors.Join(err, f.files.adopt(volume))
 }
 
-func (f *fake) listenOn(addr string, ca *entratest.CA) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
+func (f *fake) listenOn(addr string) (err error) {
+	if f.host, _, err = net.SplitHostPort(addr); err != nil {
 		return fmt.Errorf("-addr: %w", err)
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1" // reached there too
-	}
-	certificate, err := ca.Certificate(host, "localhost", "127.0.0.1", "::1")
-	if err != nil {
-		return err
+	if ip := net.ParseIP(f.host); f.host == "" || ip != nil && ip.IsUnspecified() {
+		f.host = "127.0.0.1" // which works too
 	}
 	if f.listen, err = net.Listen("tcp", addr); err != nil {
 		return err
@@ -109,65 +103,43 @@ func (f *fake) listenOn(addr string, ca *entratest.CA) error {
 	if err != nil {
 		return err
 	}
-	f.base = "https://" + net.JoinHostPort(host, port)
-	f.server = &http.Server{
-		Handler:           logged(f.log, http.HandlerFunc(f.route)),
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          f.log,
-	}
+	f.addr = net.JoinHostPort(f.host, port)
+	f.base = "https://" + strings.TrimSuffix(f.addr, ":443") // clients know Entra ID's hosts without the port
 	return nil
 }
 
-// route forgets requests at once: it may run for days.
-func (f *fake) route(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, clusterPath) {
-		f.cluster.ServeHTTP(w, r)
-		return
+func (f *fake) listenForControl(addr string) (err error) {
+	if addr == "" {
+		return nil
 	}
-	f.entra.ServeHTTP(w, r)
-	f.entra.ForgetRequests()
-}
-
-// writeFiles writes the CA's certificate and projects the token.
-func (f *fake) writeFiles(dir string, ca *entratest.CA) error {
-	var err error
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "fakeentra-"); err != nil {
-			return err
-		}
-		f.leftovers = append(f.leftovers, dir)
-	} else if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+	if host, _, err := net.SplitHostPort(addr); err != nil || !isLoopback(host) {
+		return fmt.Errorf("-control %q is not a loopback address such as 127.0.0.1:8444", addr)
 	}
-	if dir, err = filepath.Abs(dir); err != nil { // the environment is for programs that run elsewhere
-		return err
-	}
-	volume := filepath.Join(dir, "token")
-	if _, err := os.Lstat(volume); err == nil {
-		return fmt.Errorf("%s exists: does another fakeentra use it? If not, remove it", volume)
-	}
-	f.certificate = filepath.Join(dir, "ca.pem")
-	f.leftovers = append(f.leftovers, f.certificate, volume)
-	if err := os.WriteFile(f.certificate, ca.PEM(), 0o644); err != nil {
-		return err
-	}
-	f.volume, err = f.cluster.Project(volume, "azure-identity-token", entratest.TokenRequest{
-		Namespace: namespace, ServiceAccount: serviceAccount, Pod: serviceAccount + "-0", Lifetime: assertionLifetime,
-	})
+	f.control, err = net.Listen("tcp", addr)
 	return err
 }
 
-// serve returns nil when ctx has ended, and every request with it.
+// serve returns nil when ctx has ended and all requests are finished.
 func (f *fake) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	rotated := make(chan struct{})
 	go func() {
 		defer close(rotated)
-		rotate(ctx, f.volume, f.log)
+		rotate(ctx, f.pod.Projection, f.log)
 	}()
-	served := make(chan error, 1)
-	go func() { served <- f.server.ServeTLS(f.listen, "", "") }()
+	server := &http.Server{
+		Handler:           logged(f.log, f.handler()),
+		TLSConfig:         &tls.Config{GetCertificate: f.certificate, MinVersion: tls.VersionTLS12},
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(handshakes{f.log, f.caFile}, "", 0),
+	}
+	served := make(chan error, 2)
+	go func() { served <- server.ServeTLS(f.listen, "", "") }()
+	if f.control != nil {
+		controls := &http.Server{Handler: &control{entra: f.pod.Entra, log: f.log, now: f.faults}, ReadHeaderTimeout: 10 * time.Second}
+		defer controls.Close()
+		go func() { served <- controls.Serve(f.control) }()
+	}
 
 	var err error
 	select {
@@ -175,8 +147,8 @@ func (f *fake) serve(ctx context.Context) error {
 	case <-ctx.Done():
 		grace, done := context.WithTimeout(context.Background(), shutdown)
 		defer done()
-		if f.server.Shutdown(grace) != nil {
-			err = f.server.Close()
+		if server.Shutdown(grace) != nil {
+			err = server.Close()
 		}
 	}
 	cancel()
@@ -184,7 +156,7 @@ func (f *fake) serve(ctx context.Context) error {
 	return err
 }
 
-// rotate projects a new token as early as the kubelet does, at 80 % of its lifetime, until ctx ends.
+// rotate projects a new token after 80% of its lifetime, as the kubelet does, until ctx ends.
 func rotate(ctx context.Context, volume *entratest.Projection, log *log.Logger) {
 	ticker := time.NewTicker(assertionLifetime * 8 / 10)
 	defer ticker.Stop()
@@ -202,35 +174,19 @@ func rotate(ctx context.Context, volume *entratest.Projection, log *log.Logger) 
 	}
 }
 
-// close removes what was written. It can be called whatever start did.
+// close removes the files that start wrote. It is safe after a failed start.
 func (f *fake) close() error {
 	var errs []error
-	if f.listen != nil {
-		if err := f.listen.Close(); !errors.Is(err, net.ErrClosed) {
+	for _, listener := range []net.Listener{f.listen, f.control} {
+		if listener == nil {
+			continue
+		}
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}
-	if client := f.entra.HTTPClient; client != nil {
-		client.CloseIdleConnections()
+	if f.pod != nil {
+		f.pod.Entra.HTTPClient.CloseIdleConnections()
 	}
-	for _, path := range f.leftovers {
-		errs = append(errs, os.RemoveAll(path))
-	}
-	return errors.Join(errs...)
-}
-
-// printEnvironment writes what a POSIX shell understands.
-func (f *fake) printEnvironment(out io.Writer) error {
-	var text strings.Builder
-	for _, variable := range [][2]string{
-		{"AZURE_CLIENT_ID", clientID},
-		{"AZURE_TENANT_ID", tenantID},
-		{"AZURE_FEDERATED_TOKEN_FILE", f.volume.Path()},
-		{"AZURE_AUTHORITY_HOST", f.base + "/"},
-		{"SSL_CERT_FILE", f.certificate},
-	} {
-		fmt.Fprintf(&text, "export %s='%s'\n", variable[0], strings.ReplaceAll(variable[1], "'", `'\''`))
-	}
-	_, err := io.WriteString(out, text.String())
-	return err
+	return errors.Join(append(errs, f.files.remove())...)
 }

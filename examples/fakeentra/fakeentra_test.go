@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -9,11 +8,13 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -24,9 +25,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/test/links"
+	"github.com/entrafed/entrafed/internal/test/setups"
 )
 
-// safeBuffer is written by the program while the test reads it.
+// safeBuffer can be read by the test while the program writes to it.
 type safeBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -47,48 +50,94 @@ func (b *safeBuffer) String() string {
 // running is a program that has printed its environment.
 type running struct {
 	environment map[string]string
+	unset       []string
+	comments    string
 	logs        *safeBuffer
 	stop        func() error
 }
 
+// printing receives the environment, which a program prints in one write.
+type printing chan string
+
+func (p printing) Write(text []byte) (int, error) {
+	p <- string(text)
+	return len(text), nil
+}
+
 func start(t *testing.T, s settings) *running {
 	t.Helper()
+	links.Need(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	out, in := io.Pipe()
+	out := make(printing, 1)
 	p := &running{environment: map[string]string{}, logs: new(safeBuffer)}
 	ended := make(chan error, 1)
 	go func() {
-		err := run(ctx, in, p.logs, s)
+		err := run(ctx, out, p.logs, s)
+		close(out)
 		ended <- err
-		in.CloseWithError(err) // ends the reading below if nothing was printed
 	}()
 	p.stop = sync.OnceValue(func() error {
 		cancel()
 		return <-ended
 	})
 	t.Cleanup(func() { _ = p.stop() })
-	lines := bufio.NewScanner(out)
-	for len(p.environment) < 5 && lines.Scan() {
-		name, value, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "=")
-		p.environment[name] = strings.Trim(value, "'")
+	text, ok := <-out
+	if !ok {
+		require.NoError(t, p.stop())
 	}
-	require.Len(t, p.environment, 5)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if comment, ok := strings.CutPrefix(line, "# "); ok {
+			p.comments += comment + "\n"
+		} else if names, ok := strings.CutPrefix(line, "unset "); ok {
+			p.unset = strings.Fields(names)
+		} else {
+			name, value := variable(t, line)
+			p.environment[name] = value
+		}
+	}
 	return p
 }
 
-// client trusts what a program with this SSL_CERT_FILE trusts.
+// variable parses a line as a shell does.
+func variable(t *testing.T, line string) (name, value string) {
+	t.Helper()
+	found := regexp.MustCompile(`^export ([A-Z_]+)='(.*)'(?: # .+)?$`).FindStringSubmatch(line)
+	require.NotNil(t, found, line)
+	return found[1], strings.ReplaceAll(found[2], `'\''`, "'")
+}
+
+// client trusts the CA in SSL_CERT_FILE. As with /etc/hosts, every host resolves to the fake.
 func (p *running) client(t *testing.T) *http.Client {
 	t.Helper()
 	pem, err := os.ReadFile(p.environment["SSL_CERT_FILE"])
 	require.NoError(t, err)
 	pool := x509.NewCertPool()
 	require.True(t, pool.AppendCertsFromPEM(pem))
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	here := regexp.MustCompile(`knownAuthorities: \["(.*)"\]`).FindStringSubmatch(p.comments)
+	require.NotNil(t, here, p.comments)
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, here[1])
+		},
+		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
-// signIn does what an SDK does with the environment. change spoils the form.
+// get sends a GET request.
+func (p *running) get(t *testing.T, url string) (status int, body string, header http.Header) {
+	t.Helper()
+	reply, err := p.client(t).Get(url)
+	require.NoError(t, err)
+	defer reply.Body.Close()
+	text, err := io.ReadAll(reply.Body)
+	require.NoError(t, err)
+	return reply.StatusCode, string(text), reply.Header
+}
+
+// signIn signs in as an SDK does with the environment. change modifies the form.
 func (p *running) signIn(t *testing.T, change func(url.Values)) (status int, body map[string]any, assertion string) {
 	t.Helper()
 	token, err := os.ReadFile(p.environment["AZURE_FEDERATED_TOKEN_FILE"])
@@ -108,12 +157,11 @@ func (p *running) signIn(t *testing.T, change func(url.Values)) (status int, bod
 	return reply.StatusCode, body, string(token)
 }
 
-func TestProgramSignsInWithWhatIsPrinted(t *testing.T) {
+func TestProgramSignsInWithThePrintedEnvironment(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "it's here")
 	p := start(t, settings{addr: "127.0.0.1:0", lifetime: 2 * time.Minute, dir: dir})
-	// The test's own reading of the quotes is too simple for this one.
-	p.environment["AZURE_FEDERATED_TOKEN_FILE"] = strings.ReplaceAll(p.environment["AZURE_FEDERATED_TOKEN_FILE"], `'\''`, "'")
-	p.environment["SSL_CERT_FILE"] = strings.ReplaceAll(p.environment["SSL_CERT_FILE"], `'\''`, "'")
+	assert.Len(t, p.environment, 5)
+	assert.Equal(t, setups.EnvNames()[4:], p.unset)
 	assert.Equal(t, filepath.Join(dir, "ca.pem"), p.environment["SSL_CERT_FILE"])
 
 	status, body, assertion := p.signIn(t, func(url.Values) {})
@@ -122,31 +170,38 @@ func TestProgramSignsInWithWhatIsPrinted(t *testing.T) {
 	access, _ := body["access_token"].(string)
 	require.NotEmpty(t, access)
 
-	status, body, _ = p.signIn(t, func(f url.Values) { f.Set("client_id", "other") })
+	status, body, _ = p.signIn(t, func(f url.Values) { f.Set("client_id", "another-application") })
 	assert.Equal(t, http.StatusBadRequest, status)
 	assert.Contains(t, body["error_description"], "AADSTS700016")
 	status, _, _ = p.signIn(t, func(f url.Values) { f.Set("scope", "x "+assertion+"\nforged line") })
 	assert.Equal(t, http.StatusBadRequest, status)
+	signature := assertion[len(assertion)-40:]
+	status, _, _ = p.signIn(t, func(f url.Values) { f.Set("client_id", signature) })
+	assert.Equal(t, http.StatusBadRequest, status)
+	status, _, _ = p.signIn(t, func(f url.Values) { f.Set("client_id", "hunter2hunter2"); f.Set("password", "hunter2hunter2") })
+	assert.Equal(t, http.StatusBadRequest, status)
 
 	require.NoError(t, p.stop())
 	logs := p.logs.String()
-	assert.Contains(t, logs, " POST /"+tenantID+"/oauth2/v2.0/token 200 ")
-	assert.Contains(t, logs, "AADSTS700016: Application with identifier 'other' was not found in the directory")
+	assert.Contains(t, logs, " POST /"+p.environment["AZURE_TENANT_ID"]+"/oauth2/v2.0/token 200 ")
+	assert.Contains(t, logs, "AADSTS700016: Application with identifier 'another-application' was not found in the directory")
 	assert.Contains(t, logs, " GET /cluster/.well-known/openid-configuration 200 ")
 	assert.Contains(t, logs, "AADSTS1002012: The provided value for scope x [redacted] forged line is not valid.")
-	assert.Equal(t, 5, strings.Count(logs, "\n"), "a line for each request, the two for the issuer's keys among them:\n"+logs)
+	assert.Contains(t, logs, "Application with identifier '[redacted]' was not found")
+	assert.NotContains(t, logs, "hunter2")
+	assert.Equal(t, 7, strings.Count(logs, "\n"), "one line per request, including the two for the issuer's keys:\n"+logs)
 	for _, secret := range []string{assertion, access} {
 		assert.NotContains(t, logs, secret)
 		assert.NotContains(t, logs, secret[len(secret)-40:])
 	}
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	assert.Empty(t, left, "the directory is the user's, what was in it is not")
+	assert.Empty(t, left, "fakeentra removes its files but not the user's directory")
 }
 
 func TestTemporaryDirectoryIsRemoved(t *testing.T) {
 	temporary := t.TempDir()
-	t.Setenv("TMPDIR", temporary) // of Unix
+	t.Setenv("TMPDIR", temporary) // read on Unix
 	p := start(t, settings{addr: "localhost:0", lifetime: time.Hour})
 	assert.Contains(t, p.environment["AZURE_AUTHORITY_HOST"], "https://localhost:")
 	status, body, _ := p.signIn(t, func(url.Values) {})
@@ -166,9 +221,9 @@ func TestAnyAddressIsReachedOnLoopback(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, body)
 }
 
-func TestSettingsThatCannotBe(t *testing.T) {
+func TestInvalidSettings(t *testing.T) {
 	used := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(used, "token"), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(used, "volume"), 0o755))
 	for name, row := range map[string]struct {
 		s    settings
 		want string
@@ -178,6 +233,8 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		"port":              {settings{addr: "127.0.0.1:-1", lifetime: time.Hour}, "-1"},
 		"directory in use":  {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: used}, "does another fakeentra use it?"},
 		"directory is file": {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: os.Args[0]}, "not a directory"},
+		"control":           {settings{addr: "127.0.0.1:0", lifetime: time.Hour, control: "0.0.0.0:0"}, `-control "0.0.0.0:0" is not a loopback address`},
+		"setup":             {settings{addr: "127.0.0.1:0", lifetime: time.Hour, setup: "nothing"}, `unknown -setup "nothing"; -setup list prints the known ones`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, logs bytes.Buffer
@@ -185,10 +242,11 @@ func TestSettingsThatCannotBe(t *testing.T) {
 			assert.Empty(t, out.String())
 		})
 	}
-	assert.DirExists(t, filepath.Join(used, "token"), "it is not ours to remove")
+	assert.DirExists(t, filepath.Join(used, "volume"), "it belongs to somebody else")
 }
 
 func TestTokenFileIsRotatedInTime(t *testing.T) {
+	links.Need(t)
 	synctest.Test(t, func(t *testing.T) {
 		volume, err := new(entratest.Cluster).Project(t.TempDir(), "token", entratest.TokenRequest{})
 		require.NoError(t, err)
@@ -228,4 +286,29 @@ func TestLogLineIsOneLineAndBounded(t *testing.T) {
 	assert.Less(t, len(lines[1]), 600)
 	assert.Contains(t, lines[2], "GET [redacted] 404")
 	assert.NotContains(t, lines[2], "secret")
+}
+
+func TestUnknownArgumentsAreErrors(t *testing.T) {
+	for _, args := range [][]string{{"junk"}, {"junk", "-dir", "x"}, {"-setup", "no-role-assignment", "junk"}, {"-junk"}} {
+		var errs bytes.Buffer
+		_, err := parse(args, &errs)
+		require.ErrorContains(t, err, "junk")
+		assert.Contains(t, errs.String(), "junk")
+	}
+	s, err := parse([]string{"-addr", "a:1", "-lifetime", "1m", "-dir", "d", "-setup", "s"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, settings{addr: "a:1", lifetime: time.Minute, dir: "d", setup: "s", faults: faults{}}, s)
+}
+
+// TestWrongFlagsQuoteNoSecret checks that a misplaced secret is not printed.
+func TestWrongFlagsQuoteNoSecret(t *testing.T) {
+	for _, plant := range []string{"https://user:hunter2@a.example/", "https://a.example/?sig=hunter2", "Bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwcyJ9.hunter2"} {
+		for _, arg := range []string{plant, "-timeout=" + plant, "-nonesuch=" + plant, "-" + plant} {
+			var errs bytes.Buffer
+			_, err := parse([]string{arg}, &errs)
+			require.Error(t, err, arg)
+			assert.NotContains(t, errs.String(), "hunter2")
+			assert.NotContains(t, errs.String(), "eyJ")
+		}
+	}
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"log"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,26 +15,53 @@ import (
 	"github.com/entrafed/entrafed/internal/redact"
 )
 
-// maxLine bounds what is logged of a request, in bytes.
+// maxLine bounds a log line, in bytes.
 const maxLine = 500
 
-// logged logs each request on one line when it has been answered.
+// logged logs each request on one line when it is finished.
 func logged(to *log.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, seen := time.Now(), &witness{ResponseWriter: w, status: http.StatusOK}
+		start, seen, secrets := time.Now(), &witness{ResponseWriter: w, status: http.StatusOK}, secretsOf(r)
+		defer func() { // also for dropped connections
+			took := time.Since(start).Round(10 * time.Microsecond)
+			line := strings.TrimSpace(strings.Join([]string{r.Method, r.URL.EscapedPath(), seen.outcome(), took.String(), seen.reason()}, " "))
+			tokens := redact.New(secrets...) // clients can send them anywhere, and Entra ID's errors quote some fields
+			to.Print(tokens.Text(tokens.Clean(line), maxLine))
+		}()
 		next.ServeHTTP(seen, r)
-		took := time.Since(start).Round(10 * time.Microsecond)
-		line := strings.TrimSpace(strings.Join([]string{r.Method, r.URL.EscapedPath(), strconv.Itoa(seen.status), took.String(), seen.reason()}, " "))
-		tokens := redact.New("") // a client can send one anywhere, and Entra ID quotes some fields in its errors
-		to.Print(tokens.Text(tokens.Clean(line), maxLine))
 	})
 }
 
-// witness keeps the status and, of a refusal, the body. Success bodies hold tokens.
+// plainFields are the fields of a token request that hold no secret.
+var plainFields = []string{
+	"grant_type", "client_id", "client_assertion_type", "client_info", "scope", "resource", "claims", "requested_token_use", "fmi_path", "username", "user_id",
+}
+
+// secretsOf returns the values of all other fields, which must not be logged. The body can still be
+// read afterwards.
+func secretsOf(r *http.Request) []string {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // Entra ID reads no more, and gets any error too
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
+	form, _ := url.ParseQuery(string(body))
+	secrets := []string{r.Header.Get("Authorization")}
+	for name, values := range form {
+		if !slices.Contains(plainFields, name) {
+			secrets = append(secrets, values...)
+		}
+	}
+	return secrets
+}
+
+// witness records the status and the body of a refusal. It does not keep successful replies,
+// because they hold tokens.
 type witness struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
+	lost   error // why there was no reply
 }
 
 func (w *witness) WriteHeader(status int) {
@@ -46,13 +76,23 @@ func (w *witness) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// reason returns why Entra ID refused, up to the IDs at its end.
+func (w *witness) outcome() string {
+	if w.lost != nil {
+		return "dropped"
+	}
+	return strconv.Itoa(w.status)
+}
+
+// reason returns Entra ID's error text without the IDs at its end, or why there was no reply.
 func (w *witness) reason() string {
+	if w.lost != nil {
+		return w.lost.Error()
+	}
 	var refusal struct {
 		Description string `json:"error_description"`
 	}
 	if json.Unmarshal(w.body.Bytes(), &refusal) != nil {
-		return "" // a success, or not Entra ID's
+		return "" // a success, or not from Entra ID
 	}
 	text, _, _ := strings.Cut(refusal.Description, " Trace ID: ")
 	if cause := w.Header().Get("X-Entratest-Cause"); cause != "" {

@@ -1,4 +1,4 @@
-// The managed identity that the workload signs in as, and the trust in the workload's service account.
+// The managed identity that the workload signs in as, which trusts the workload's service account.
 targetScope = 'resourceGroup'
 
 @description('The cluster\'s OIDC issuer, exactly as the cluster writes it into tokens. On AKS it ends with a slash.')

@@ -1,9 +1,9 @@
-# The managed identity that the workload signs in as, and the trust in the workload's service account.
+# The managed identity that the workload signs in as, which trusts the workload's service account.
 terraform {
   required_providers {
     azurerm = {
       source  = "hashicorp/azurerm"
-      version = ">= 4.65, < 6.0" # where a federated credential names its identity by user_assigned_identity_id
+      version = ">= 4.65, < 6.0" # these versions refer to the identity by user_assigned_identity_id
     }
   }
 }

@@ -11,14 +11,15 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// accessToken returns what an access token says of itself. An application must not depend on it: the token is the
-// resource's to read, and can be in any form.
+// accessToken returns the claims of an access token. An application must not depend on them: the
+// token is meant for the resource and can have any form.
 func accessToken(token azcore.AccessToken) []fact {
 	facts := claimsOf(token.Token)
 	return append(facts, fact{"valid", until(token.ExpiresOn)}, fact{"sha256", fingerprint(token.Token)})
 }
 
-// claimsOf decodes a signed JWT (RFC 7519) without verifying it, and says so of anything else.
+// claimsOf decodes a signed JWT (RFC 7519) without verifying it. It describes anything else in
+// words.
 func claimsOf(token string) []fact {
 	parts := strings.Split(token, ".")
 	if len(parts) == 5 { // RFC 7516
@@ -32,7 +33,7 @@ func claimsOf(token string) []fact {
 	return []fact{
 		{"aud", text("aud")},
 		{"iss", text("iss")},
-		{"appid", cmp.Or(text("appid"), text("azp"))}, // versions 1.0 and 2.0 name it differently
+		{"appid", cmp.Or(text("appid"), text("azp"))}, // the name differs between versions 1.0 and 2.0
 		{"oid", text("oid")},
 	}
 }
@@ -42,7 +43,7 @@ func decode(segment string, claims *map[string]any) bool {
 	return err == nil && json.Unmarshal(raw, claims) == nil
 }
 
-// fingerprint tells tokens apart without showing any of them.
+// fingerprint distinguishes tokens without showing them.
 func fingerprint(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:6]) + "…"

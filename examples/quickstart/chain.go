@@ -13,25 +13,25 @@ import (
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// link is one link of the chain: what it is, what it does, and the facts that make it this one and no other.
+// link is one link of the chain: its name, what it does, and the facts that identify it.
 type link struct {
 	name, note string
-	facts      []fact // those without a value are left out
+	facts      []fact // facts without a value are left out
 }
 
 type fact struct{ name, value string }
 
-// federated is what the token file says of the pod, and how long it took to read.
+// federated holds the token file's claims and the time that reading took.
 type federated struct {
 	tokenfile.Token
 	path string
 	took time.Duration
 }
 
-// identity is whom the pod signs in as.
+// identity is the identity that the pod signs in as.
 type identity struct{ clientID, tenantID string }
 
-// readTokenFile reads the file in order to show what is in it. The credential does so by itself.
+// readTokenFile reads the file only to show its content. The credential reads it on its own.
 func readTokenFile(ctx context.Context, path string) (federated, error) {
 	start := time.Now()
 	raw, err := tokenfile.New(path).Assertion(ctx)
@@ -49,7 +49,7 @@ func drawChain(out io.Writer, file federated, me identity, access azcore.AccessT
 		{"service account", "the pod runs as it", serviceAccount(file)},
 		{"OIDC issuer", "the cluster's; signed the token in the file, read in " + brief(file.took),
 			[]fact{{"url", file.Issuer}, {"audience", audience}, {"valid", until(file.Expiry)}}},
-		{"federated credential", "in Entra ID; says just what the token says",
+		{"federated credential", "in Entra ID; matches the claims of the token",
 			[]fact{{"issuer", file.Issuer}, {"subject", file.Subject}, {"audience", audience}}},
 		{"managed identity", "got its access token by one POST, in " + brief(exchanged),
 			[]fact{{"client", me.clientID}, {"tenant", me.tenantID}}},
@@ -62,7 +62,7 @@ func drawChain(out io.Writer, file federated, me identity, access azcore.AccessT
 
 func serviceAccount(file federated) []fact {
 	k := file.Kubernetes
-	if k.ServiceAccount.Name == "" { // some other issuer's token
+	if k.ServiceAccount.Name == "" { // a token of another issuer
 		return []fact{{"subject", file.Subject}, {"file", file.path}}
 	}
 	return []fact{{"name", k.Namespace + "/" + k.ServiceAccount.Name}, {"pod", k.Pod.Name}, {"file", file.path}}
@@ -84,7 +84,7 @@ func (l link) draw(out io.Writer, last bool) {
 	}
 }
 
-// printable makes a claim safe for a terminal: what a token says is not for it to interpret.
+// printable makes a claim safe for a terminal, which must not interpret a token's content.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -94,7 +94,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// until tells when something ends, and how long that is from now.
+// until returns when something ends, and how long from now.
 func until(end time.Time) string {
 	if end.IsZero() {
 		return ""

@@ -19,10 +19,10 @@ const (
 	storage = "https://storage.azure.com/.default"
 )
 
-// runEmbedded signs in on loopback. It tells its mode first, before anything can fail.
+// runEmbedded signs in on loopback. It prints its mode first, before anything can fail.
 func runEmbedded(ctx context.Context, out io.Writer) error {
-	fmt.Fprintln(out, "entrafed quickstart, embedded mode: nothing of a workload identity in the environment.")
-	fmt.Fprintln(out, "It starts a cluster and an Entra ID of its own on loopback; nothing leaves this machine.")
+	fmt.Fprintln(out, "entrafed quickstart, embedded mode: no workload identity in the environment.")
+	fmt.Fprintln(out, "It starts its own cluster and Entra ID on loopback; nothing leaves this machine.")
 	fmt.Fprintln(out)
 	l, err := startLoopback()
 	if err != nil {
@@ -32,7 +32,7 @@ func runEmbedded(ctx context.Context, out io.Writer) error {
 	return demonstrate(ctx, out, l)
 }
 
-// demo is one credential, and a view of both ends of it: the pod's token file and Entra ID.
+// demo is one credential, with a view of both its ends: the pod's token file and Entra ID.
 type demo struct {
 	*loopback
 	cred  *credential.Credential
@@ -41,10 +41,11 @@ type demo struct {
 	token azcore.AccessToken // for the vault: the first one
 }
 
-// demonstrate shows what a credential does in its life, one step after the other.
+// demonstrate shows the life of a credential, step by step.
 func demonstrate(ctx context.Context, out io.Writer, l *loopback) error {
-	// This is all there is to set up. In a pod it is credential.New(nil): the options are in its environment.
-	// Make one credential per identity, and give it to all Azure SDK clients: they share its tokens.
+	// This is the whole setup. In a pod it is credential.New(nil): the options are in its
+	// environment. Create one credential per identity and pass it to all Azure SDK clients: they
+	// share its tokens.
 	cred, err := credential.New(&l.options)
 	if err != nil {
 		return err
@@ -59,16 +60,16 @@ func demonstrate(ctx context.Context, out io.Writer, l *loopback) error {
 	return nil
 }
 
-// get is what an Azure SDK client does before each request, with the time it takes.
+// get does what an Azure SDK client does before each request, and measures the time.
 func (d *demo) get(ctx context.Context, scope string) (azcore.AccessToken, time.Duration, error) {
 	start := time.Now()
 	token, err := d.cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}})
 	return token, time.Since(start), err
 }
 
-// signIn gets the first token, and shows the chain that leads to it.
+// signIn gets the first token and shows the chain that leads to it.
 func (d *demo) signIn(ctx context.Context) error {
-	file, err := readTokenFile(ctx, d.volume.Path())
+	file, err := readTokenFile(ctx, d.TokenFile)
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (d *demo) signIn(ctx context.Context) error {
 		return err
 	}
 	d.token = token
-	drawChain(d.out, file, identity{clientID: clientID, tenantID: tenantID}, token, took)
+	drawChain(d.out, file, identity{clientID: d.ClientID, tenantID: d.TenantID}, token, took)
 	d.log.title()
 	d.log.step(d.projected, "The cluster signed a token for the pod and projected it into the file.")
 	d.log.step(took, "GetToken for the vault: no token yet, so it read the file and sent one POST.")
@@ -94,7 +95,8 @@ func (d *demo) otherResource(ctx context.Context) error {
 	return err
 }
 
-// hit asks again for a token that is in memory. One call is too short for the clock, so it times a hundred at a time.
+// hit requests a token that is in memory. One call is too short for the clock, so hit times a
+// hundred at once.
 func (d *demo) hit(ctx context.Context) error {
 	const rounds, calls = 101, 100 // the median of an odd number is one of them
 	options := policy.TokenRequestOptions{Scopes: []string{vault}}
@@ -113,23 +115,23 @@ func (d *demo) hit(ctx context.Context) error {
 	return nil
 }
 
-// rotate replaces the pod's token, as the kubelet does before it expires. The credential need not know: it reads the file
-// anew when it has something to exchange.
+// rotate replaces the pod's token, as the kubelet does before it expires. The credential needs no
+// notice: it reads the file again for each exchange.
 func (d *demo) rotate(context.Context) error {
-	before := tokenID(d.volume.Token())
+	before := tokenID(d.Projection.Token())
 	start := time.Now()
-	if err := d.volume.Rotate(); err != nil {
+	if err := d.Projection.Rotate(); err != nil {
 		return err
 	}
 	took := time.Since(start)
-	d.log.step(took, "The kubelet rotated the file: federated token %s became %s", before, tokenID(d.volume.Token()))
-	d.log.more("No request: the access tokens are as good as before.")
+	d.log.step(took, "The kubelet rotated the file: federated token %s became %s", before, tokenID(d.Projection.Token()))
+	d.log.more("No request: the access tokens are still valid.")
 	return nil
 }
 
-// summary shows what the other side saw.
+// summary shows what Entra ID saw.
 func (d *demo) summary() {
-	requests := d.entra.Requests()
+	requests := d.Entra.Requests()
 	fmt.Fprintf(d.out, "\nRequests that Entra ID saw: %d\n", len(requests))
 	for i, r := range requests {
 		fmt.Fprintf(d.out, "%3d. %-34s  with federated token %s\n", i+1, cmp.Or(r.Scope, r.Path), tokenID(r.Assertion))

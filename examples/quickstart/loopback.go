@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,56 +12,57 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// The identity that the pod signs in as; made up.
-const (
-	clientID = "11111111-2222-4333-8444-555555555555"
-	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
-)
-
-// loopback is a cluster and an Entra ID on this machine, and a pod that is set up to sign in.
+// loopback is a pod that can sign in. Its cluster and its Entra ID run on this machine.
 type loopback struct {
-	cluster entratest.Cluster
-	entra   entratest.Server
+	*entratest.Pod
 	servers []*httptest.Server
 	client  *http.Client // trusts both servers
 
-	volume    *entratest.Projection // the pod's token file
-	projected time.Duration         // how long that took
+	projected time.Duration // time to write the token file
 	dir       string
 	options   credential.Options // the pod's
 }
 
-// startLoopback starts both as TLS servers, for nothing less than https would do, and projects the pod's token.
+// startLoopback starts the cluster and Entra ID as TLS servers, because nothing here accepts plain
+// HTTP, and creates the pod. Entra ID validates the pod's token: it fetches the issuer's keys,
+// verifies the signature, and compares issuer, subject and audience.
 func startLoopback() (*loopback, error) {
-	l := &loopback{}
-	l.entra.RefreshIn = refreshIn
-	if err := makeKeys(); err != nil {
+	dir, err := os.MkdirTemp("", "quickstart-")
+	if err != nil {
 		return nil, err
 	}
-	issuer, entra := httptest.NewTLSServer(&l.cluster), httptest.NewTLSServer(&l.entra)
-	l.servers = []*httptest.Server{issuer, entra}
-	l.cluster.Issuer = issuer.URL
-	l.client = trusting(issuer.Certificate(), entra.Certificate())
-	if err := errors.Join(l.trust(), l.project()); err != nil {
+	fakes := &entratest.PodOptions{Cluster: new(entratest.Cluster), Entra: &entratest.Server{RefreshIn: refreshIn}}
+	issuer, authority := httptest.NewTLSServer(fakes.Cluster), httptest.NewTLSServer(fakes.Entra)
+	l := &loopback{dir: dir, servers: []*httptest.Server{issuer, authority}, client: trusting(issuer.Certificate(), authority.Certificate())}
+	fakes.Cluster.Issuer, fakes.AuthorityHost, fakes.Entra.HTTPClient = issuer.URL, authority.URL+"/", l.client
+	if err := makeKeys(fakes); err != nil {
 		l.close()
 		return nil, err
 	}
-	l.options = credential.Options{ClientID: clientID, TenantID: tenantID, TokenFilePath: l.volume.Path()}
-	l.options.Cloud.ActiveDirectoryAuthorityHost = entra.URL
+	start := time.Now()
+	if l.Pod, err = entratest.NewPod(dir, fakes); err != nil {
+		l.close()
+		return nil, err
+	}
+	l.projected = time.Since(start)
+	l.options = credential.Options{ClientID: l.ClientID, TenantID: l.TenantID, TokenFilePath: l.TokenFile}
+	l.options.Cloud.ActiveDirectoryAuthorityHost = l.AuthorityHost
 	l.options.Transport = l.client
 	return l, nil
 }
 
-// makeKeys has both signing keys made, once per process, which takes a tenth of a second and would spoil the times.
-func makeKeys() error {
-	if _, err := new(entratest.Cluster).Token(entratest.TokenRequest{}); err != nil {
+// makeKeys generates the signing keys now. That takes a tenth of a second and would distort the
+// measured times.
+func makeKeys(fakes *entratest.PodOptions) error {
+	if _, err := fakes.Cluster.Token(entratest.TokenRequest{}); err != nil {
 		return err
 	}
-	new(entratest.Server).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/common/discovery/v2.0/keys", nil))
+	fakes.Entra.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/common/discovery/v2.0/keys", nil))
+	fakes.Entra.ForgetRequests()
 	return nil
 }
 
-// trusting returns a client for servers with these certificates and no others, which also ignores proxies.
+// trusting returns a client that trusts only servers with these certificates, and ignores proxies.
 func trusting(certificates ...*x509.Certificate) *http.Client {
 	pool := x509.NewCertPool()
 	for _, c := range certificates {
@@ -71,34 +71,10 @@ func trusting(certificates ...*x509.Certificate) *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
 }
 
-// trust gives the identity its federated credential. From then on Entra ID judges: it fetches the issuer's keys, verifies the
-// signature, and compares issuer, subject and audience.
-func (l *loopback) trust() error {
-	l.entra.HTTPClient = l.client
-	return l.entra.Trust(entratest.FederatedCredential{
-		TenantID: tenantID, ClientID: clientID, Issuer: l.cluster.Issuer, Subject: "system:serviceaccount:shop:checkout",
-	})
-}
-
-// project does what the kubelet does for a pod with a projected volume: it asks for a token and puts it into a file.
-func (l *loopback) project() error {
-	start := time.Now()
-	dir, err := os.MkdirTemp("", "quickstart-")
-	if err != nil {
-		return err
-	}
-	l.dir = dir
-	l.volume, err = l.cluster.Project(dir, "azure-identity-token", entratest.TokenRequest{
-		Namespace: "shop", ServiceAccount: "checkout", Pod: "checkout-0",
-	})
-	l.projected = time.Since(start)
-	return err
-}
-
 func (l *loopback) close() {
 	l.client.CloseIdleConnections()
 	for _, server := range l.servers {
 		server.Close()
 	}
-	_ = os.RemoveAll(l.dir) // the system's own clearing of temporary files is the second chance
+	_ = os.RemoveAll(l.dir) // if this fails, the system clears temporary files
 }

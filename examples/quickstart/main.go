@@ -2,8 +2,8 @@
 //
 //	service account → OIDC issuer → federated credential → managed identity → access token
 //
-// Where nothing is configured it starts a cluster and an Entra ID of its own on loopback, so that it runs anywhere and
-// needs no account:
+// If nothing is configured, it starts its own cluster and Entra ID on loopback, so that it runs
+// anywhere and needs no account:
 //
 //	go run ./examples/quickstart
 //
@@ -11,7 +11,7 @@
 //
 //	quickstart -scope https://vault.azure.net/.default
 //
-// It prints no token and no part of one.
+// It prints no token and no part of a token.
 package main
 
 import (
@@ -25,9 +25,10 @@ import (
 	"time"
 
 	"github.com/entrafed/entrafed/credential"
+	"github.com/entrafed/entrafed/internal/redact"
 )
 
-// settings are the flags, and the options that a test needs.
+// settings holds the flags, and the options that a test needs.
 type settings struct {
 	scope   string
 	timeout time.Duration
@@ -35,24 +36,44 @@ type settings struct {
 }
 
 func main() {
-	// A set of its own, because importing net/http/httptest adds a flag to the common one.
-	flags := flag.NewFlagSet("quickstart", flag.ExitOnError)
-	var s settings
-	flags.StringVar(&s.scope, "scope", "https://management.azure.com/.default", "real mode: what to get a token for")
-	flags.DurationVar(&s.timeout, "timeout", 30*time.Second, "how long to wait for everything")
-	_ = flags.Parse(os.Args[1:]) // exits on a mistake
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // so that Ctrl-C cleans up, too
-	err := run(ctx, os.Stdout, &s)
+	s, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil: // parse has printed it
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C must clean up too
+	err = run(ctx, os.Stdout, s)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(redact.Messages(os.Stderr), err)
 		os.Exit(1)
 	}
 }
 
-// run chooses the mode: real if the environment has anything of a workload identity, even if it is incomplete. A program
-// that can sign in otherwise, on a developer's machine for example, would decide the same way.
+func parse(args []string, errs io.Writer) (*settings, error) {
+	errs = redact.Messages(errs)
+	// Its own flag set, because importing net/http/httptest adds a flag to the default one.
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	s := new(settings)
+	flags.StringVar(&s.scope, "scope", "https://management.azure.com/.default", "real mode: scope of the token")
+	flags.DurationVar(&s.timeout, "timeout", 30*time.Second, "time limit for the whole run")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		err := fmt.Errorf("unexpected argument %q: quickstart takes only flags", flags.Arg(0))
+		fmt.Fprintln(errs, err)
+		return nil, err
+	}
+	return s, nil
+}
+
+// run chooses the mode. It is real if the environment contains any part of a workload identity,
+// even an incomplete one. A program that has another way to sign in, such as on a developer's
+// machine, would decide the same way.
 func run(ctx context.Context, out io.Writer, s *settings) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()

@@ -20,10 +20,11 @@ import (
 	"github.com/entrafed/entrafed/credential"
 	"github.com/entrafed/entrafed/exchange"
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/test/links"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// The one test that takes real time, as much as the program does.
+// This test takes as much real time as the program does. No other test takes real time.
 func TestEmbeddedMode(t *testing.T) {
 	clearEnvironment(t)
 	l, seen := newLoopback(t)
@@ -33,7 +34,7 @@ func TestEmbeddedMode(t *testing.T) {
 
 	checkChain(t, out.String())
 	checkFacts(t, out.String(), l)
-	requests := l.entra.Requests()
+	requests := l.Entra.Requests()
 	require.Len(t, requests, 3, "one for each resource, one in the background")
 	assert.Equal(t, []string{vault, storage, vault}, []string{requests[0].Scope, requests[1].Scope, requests[2].Scope})
 	for _, r := range requests {
@@ -41,7 +42,7 @@ func TestEmbeddedMode(t *testing.T) {
 	}
 	assert.Equal(t, requests[0].Assertion, requests[1].Assertion)
 	assert.NotEqual(t, requests[0].Assertion, requests[2].Assertion)
-	assert.Equal(t, l.volume.Token(), requests[2].Assertion, "the rotated token is the one presented")
+	assert.Equal(t, l.Projection.Token(), requests[2].Assertion, "the rotated token is the one presented")
 	assert.Contains(t, out.String(), "with federated token "+tokenID(requests[2].Assertion))
 	assert.Contains(t, out.String(), "became "+fingerprint(seen.accessTokens()[2]))
 	checkNoSecret(t, out.String(), l, seen)
@@ -51,11 +52,12 @@ func TestEmbeddedMode(t *testing.T) {
 }
 
 func TestNothingConfiguredIsEmbeddedMode(t *testing.T) {
+	links.Need(t)
 	clearEnvironment(t)
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // the mode is chosen and told before anything takes time
+	cancel() // the mode is chosen and printed before anything takes time
 	var out bytes.Buffer
 
 	err := run(ctx, &out, &settings{timeout: time.Minute})
@@ -75,13 +77,13 @@ func TestRealMode(t *testing.T) {
 	require.NoError(t, run(t.Context(), &out, s))
 
 	assert.Contains(t, firstLine(out.String()), "real mode")
-	assert.Contains(t, firstLine(out.String()), strings.TrimPrefix(l.options.Cloud.ActiveDirectoryAuthorityHost, "https://"))
+	assert.Contains(t, firstLine(out.String()), l.servers[1].Listener.Addr().String())
 	for _, name := range azureVariables {
 		assert.Contains(t, out.String(), name)
 	}
 	checkChain(t, out.String())
 	checkFacts(t, out.String(), l)
-	requests := l.entra.Requests()
+	requests := l.Entra.Requests()
 	require.Len(t, requests, 1)
 	assert.Equal(t, s.scope, requests[0].Scope)
 	checkNoSecret(t, out.String(), l, seen)
@@ -90,7 +92,7 @@ func TestRealMode(t *testing.T) {
 func TestRealModeReturnsTheRefusal(t *testing.T) {
 	l, seen := newLoopback(t)
 	s := configure(t, l)
-	l.entra.SetReply(new(entratest.Refuse(90002))) // no such tenant
+	l.Entra.SetReply(new(entratest.Refuse(90002))) // no such tenant
 	var out bytes.Buffer
 
 	err := run(t.Context(), &out, s)
@@ -115,7 +117,7 @@ func TestPartOfTheEnvironmentIsRealMode(t *testing.T) {
 			require.ErrorContains(t, err, missing)
 			require.NotErrorIs(t, err, credential.ErrNotConfigured)
 			assert.Contains(t, firstLine(out.String()), "real mode")
-			assert.Empty(t, l.entra.Requests())
+			assert.Empty(t, l.Entra.Requests())
 		})
 	}
 }
@@ -123,7 +125,7 @@ func TestPartOfTheEnvironmentIsRealMode(t *testing.T) {
 func TestATokenInPlaceOfItsPathIsNotShown(t *testing.T) {
 	l, seen := newLoopback(t)
 	s := configure(t, l)
-	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", l.volume.Token())
+	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", l.Projection.Token())
 	var out bytes.Buffer
 
 	err := run(t.Context(), &out, s)
@@ -168,6 +170,7 @@ func clearEnvironment(t *testing.T) {
 // newLoopback starts a loopback whose pod signs in through a recorder.
 func newLoopback(t *testing.T) (*loopback, *recorder) {
 	t.Helper()
+	links.Need(t)
 	l, err := startLoopback()
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -179,19 +182,20 @@ func newLoopback(t *testing.T) (*loopback, *recorder) {
 	return l, seen
 }
 
-// configure sets the environment as the webhook would for the pod. Only the trust in the server's certificate is an option.
+// configure sets the environment as the webhook does in a pod. Only the trust in the server's
+// certificate is an option.
 func configure(t *testing.T, l *loopback) *settings {
 	t.Helper()
-	t.Setenv("AZURE_CLIENT_ID", l.options.ClientID)
-	t.Setenv("AZURE_TENANT_ID", l.options.TenantID)
-	t.Setenv("AZURE_FEDERATED_TOKEN_FILE", l.options.TokenFilePath)
-	t.Setenv("AZURE_AUTHORITY_HOST", l.options.Cloud.ActiveDirectoryAuthorityHost)
+	for _, variable := range l.Env() {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
 	s := &settings{scope: "https://management.azure.com/.default", timeout: time.Minute}
 	s.options.Transport = l.options.Transport
 	return s
 }
 
-// recorder is a transport that remembers the access tokens that came through it.
+// recorder is a transport that records the access tokens that pass through it.
 type recorder struct {
 	client *http.Client
 	mu     sync.Mutex
@@ -226,7 +230,7 @@ func (r *recorder) accessTokens() []string {
 	return append([]string(nil), r.tokens...)
 }
 
-// checkChain checks that all links are there, in their order.
+// checkChain checks that all links are present, in order.
 func checkChain(t *testing.T, out string) {
 	t.Helper()
 	rest := "\n" + out
@@ -237,27 +241,27 @@ func checkChain(t *testing.T, out string) {
 	}
 }
 
-// checkFacts checks what makes each link this one and no other.
+// checkFacts checks the facts that identify each link.
 func checkFacts(t *testing.T, out string, l *loopback) {
 	t.Helper()
-	token, err := tokenfile.Parse(l.volume.Token())
+	token, err := tokenfile.Parse(l.Projection.Token())
 	require.NoError(t, err)
 	for _, want := range []string{
-		"name      shop/checkout\n", "pod       checkout-0\n", l.volume.Path(),
+		"name      shop/orders\n", "pod       orders-0\n", l.TokenFile,
 		"url       " + token.Issuer + "\n", "audience  api://AzureADTokenExchange\n",
-		"issuer    " + token.Issuer + "\n", "subject   system:serviceaccount:shop:checkout\n",
-		"client    " + clientID + "\n", "tenant    " + tenantID + "\n",
-		"iss       https://sts.windows.net/" + tenantID + "/\n", "appid     " + clientID + "\n", "oid       ", "sha256    ",
+		"issuer    " + token.Issuer + "\n", "subject   system:serviceaccount:shop:orders\n",
+		"client    " + l.ClientID + "\n", "tenant    " + l.TenantID + "\n",
+		"iss       https://sts.windows.net/" + l.TenantID + "/\n", "appid     " + l.ClientID + "\n", "oid       ", "sha256    ",
 	} {
 		assert.Contains(t, out, want)
 	}
 }
 
-// checkNoSecret checks that the output has nothing of a token: no eight characters in a row.
+// checkNoSecret checks that the output holds no eight consecutive characters of a token.
 func checkNoSecret(t *testing.T, out string, l *loopback, seen *recorder) {
 	t.Helper()
-	secrets := append(seen.accessTokens(), l.volume.Token())
-	for _, r := range l.entra.Requests() {
+	secrets := append(seen.accessTokens(), l.Projection.Token())
+	for _, r := range l.Entra.Requests() {
 		secrets = append(secrets, r.Assertion)
 	}
 	const piece = 8
@@ -274,4 +278,41 @@ func checkNoSecret(t *testing.T, out string, l *loopback, seen *recorder) {
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
+}
+
+func TestUnknownArgumentsAreErrors(t *testing.T) {
+	for _, args := range [][]string{{"junk"}, {"-scope", "s", "junk"}, {"junk", "-scope", "s"}, {"-junk"}} {
+		var errs bytes.Buffer
+		_, err := parse(args, &errs)
+		require.ErrorContains(t, err, "junk")
+		assert.Contains(t, errs.String(), "junk")
+	}
+	s, err := parse([]string{"-scope", "s", "-timeout", "1s"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, &settings{scope: "s", timeout: time.Second}, s)
+}
+
+// A password or token that was set by mistake is not shown.
+func TestEnvironmentIsShownWithoutSecrets(t *testing.T) {
+	clearEnvironment(t)
+	const token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl"
+	t.Setenv("AZURE_CLIENT_ID", token)
+	t.Setenv("AZURE_AUTHORITY_HOST", "https://user:hunter2@login.example/")
+	var out bytes.Buffer
+	printEnvironment(&out)
+	assert.NotContains(t, out.String(), "c2lnbmF0dXJl")
+	assert.NotContains(t, out.String(), "hunter2")
+}
+
+// A misplaced secret is not printed.
+func TestWrongFlagsQuoteNoSecret(t *testing.T) {
+	for _, plant := range []string{"https://user:hunter2@a.example/", "https://a.example/?sig=hunter2", "Bearer eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwcyJ9.hunter2"} {
+		for _, arg := range []string{plant, "-timeout=" + plant, "-nonesuch=" + plant, "-" + plant} {
+			var errs bytes.Buffer
+			_, err := parse([]string{arg}, &errs)
+			require.Error(t, err, arg)
+			assert.NotContains(t, errs.String(), "hunter2")
+			assert.NotContains(t, errs.String(), "eyJ")
+		}
+	}
 }

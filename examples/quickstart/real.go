@@ -12,11 +12,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/entrafed/entrafed/credential"
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// runReal signs in with the environment that the workload identity webhook set up. It takes the result of credential.New,
-// whose error is shown as it is, after the environment that it speaks of.
+// runReal signs in with the environment that the workload identity webhook set up. It takes the
+// result of credential.New, and prints the environment before the unchanged error.
 func runReal(ctx context.Context, out io.Writer, s *settings, cred *credential.Credential, err error) error {
 	where := "in this pod"
 	if err == nil {
@@ -31,7 +32,7 @@ func runReal(ctx context.Context, out io.Writer, s *settings, cred *credential.C
 	start := time.Now()
 	access, err := cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{s.scope}})
 	if err != nil {
-		return err // it names the wrong setting, or what was presented and what Entra ID said; it holds no secret
+		return err // it names the wrong setting, or the presented claims and Entra ID's reply; it holds no secret
 	}
 	exchanged := time.Since(start)
 
@@ -44,18 +45,19 @@ func runReal(ctx context.Context, out io.Writer, s *settings, cred *credential.C
 	log := journal{out: out}
 	log.title()
 	log.step(exchanged, "GetToken for %s: read the token file, sent one POST.", s.scope)
-	log.step(file.took, "Read the token file once more, to show here what is in it.")
+	log.step(file.took, "Read the token file again to show its content.")
 	return nil
 }
 
-// environment returns a variable's value as package credential takes it.
+// environment returns a variable's value as package credential reads it.
 func environment(name string) string { return strings.TrimSpace(os.Getenv(name)) }
 
-// printEnvironment shows what the webhook configured: paths and IDs, nothing secret.
+// printEnvironment shows what the webhook configured: paths and IDs. It hides passwords and tokens
+// that were set by mistake.
 func printEnvironment(out io.Writer) {
 	path := environment("AZURE_FEDERATED_TOKEN_FILE")
 	if path != "" {
-		path = tokenfile.New(path).String() // hides a token that was put in the place of the path
+		path = tokenfile.New(path).String() // hides a token that was set instead of a path
 	}
 	for _, v := range []fact{
 		{"AZURE_CLIENT_ID", environment("AZURE_CLIENT_ID")},
@@ -63,7 +65,7 @@ func printEnvironment(out io.Writer) {
 		{"AZURE_FEDERATED_TOKEN_FILE", path},
 		{"AZURE_AUTHORITY_HOST", environment("AZURE_AUTHORITY_HOST")},
 	} {
-		fmt.Fprintf(out, "  %-26s  %s\n", v.name, printable(cmp.Or(v.value, "(not set)")))
+		fmt.Fprintf(out, "  %-26s  %s\n", v.name, printable(cmp.Or(redact.URL(v.value), "(not set)")))
 	}
 	fmt.Fprintln(out)
 }

@@ -6,22 +6,24 @@ import (
 )
 
 const (
-	// refreshIn is when Entra ID wants a token to be refreshed. It says 12 hours of 24 as a rule; nobody waits for that here.
+	// refreshIn is when Entra ID asks for a refresh. Usually that is after 12 of 24 hours, too long
+	// for a demo.
 	refreshIn = 2 * time.Second
 
-	// slow is how long Entra ID takes over the refresh, so that there is time to see who waits for it.
+	// slow is how long Entra ID takes for the refresh: long enough to see whether anyone waits.
 	slow = 300 * time.Millisecond
 
-	// pause lies between two calls of a client that is not in a hurry.
+	// pause separates two calls of a client that is not in a hurry.
 	pause = 10 * time.Millisecond
 )
 
-// refresh goes on using the vault's token until it is replaced. Nobody calls anything for that: a GetToken past the refresh
-// time returns the token that it has, and has the next one fetched in the background.
+// refresh uses the vault's token until it is replaced. No call triggers that explicitly: a GetToken
+// past the refresh time returns the current token and starts the exchange for the next one in the
+// background.
 func (d *demo) refresh(ctx context.Context) error {
-	d.entra.SetDelay(slow)
-	before := len(d.entra.Requests())
-	idle, err := d.use(ctx, func(string) bool { return len(d.entra.Requests()) > before })
+	d.Entra.SetDelay(slow)
+	before := len(d.Entra.Requests())
+	idle, err := d.use(ctx, func(string) bool { return len(d.Entra.Requests()) > before })
 	if err != nil {
 		return err
 	}
@@ -37,15 +39,15 @@ func (d *demo) refresh(ctx context.Context) error {
 	return nil
 }
 
-// usage is what became of a token in use.
+// usage records the fate of a token in use.
 type usage struct {
 	calls   int
-	slowest time.Duration // of the calls that got the token from before
+	slowest time.Duration // of the calls that got the old token
 	took    time.Duration
 	token   string // the last one
 }
 
-// use calls GetToken now and then until done says so of the token that it got.
+// use calls GetToken at intervals until done accepts the returned token.
 func (d *demo) use(ctx context.Context, done func(token string) bool) (usage, error) {
 	var u usage
 	start := time.Now()

@@ -2,15 +2,18 @@ package entratest
 
 import "net/http"
 
-// wording is how Entra refuses with one AADSTS code. Placeholders in braces are filled from the request; {name} is
-// the field that a refusal is about.
+// wording is Entra's refusal for one AADSTS code. Placeholders in braces are filled in from the
+// request; {name} is the field that the refusal is about.
 type wording struct {
 	status int
 	oauth  string // the member "error"
 	text   string
+
+	suberror, claims string // the members of these names; empty if Entra does not send them
 }
 
-// wordingOf knows every code. For one that it has no wording of, it makes a sentence that Entra would not use.
+// wordingOf returns the wording for a code. For an unknown code, it returns a sentence that Entra
+// would not use.
 func wordingOf(code int) wording {
 	if known, ok := wordings[code]; ok {
 		return known
@@ -19,15 +22,28 @@ func wordingOf(code int) wording {
 }
 
 func badRequest(text string) wording {
-	return wording{http.StatusBadRequest, "invalid_request", text}
+	return wording{status: http.StatusBadRequest, oauth: "invalid_request", text: text}
 }
 
 func badClient(text string) wording {
-	return wording{http.StatusUnauthorized, "invalid_client", text}
+	return wording{status: http.StatusUnauthorized, oauth: "invalid_client", text: text}
 }
 
 func transient(text string) wording {
-	return wording{http.StatusServiceUnavailable, "temporarily_unavailable", text}
+	return wording{status: http.StatusServiceUnavailable, oauth: "temporarily_unavailable", text: text}
+}
+
+func badGrant(text string) wording {
+	return wording{status: http.StatusBadRequest, oauth: "invalid_grant", text: text}
+}
+
+// interaction returns a refusal that only the user can resolve. The user's client must present the
+// claims (https://learn.microsoft.com/entra/identity-platform/v2-oauth2-on-behalf-of-flow).
+func interaction(text string) wording {
+	return wording{
+		status: http.StatusBadRequest, oauth: "interaction_required", text: text, suberror: "basic_action",
+		claims: `{"access_token":{"polids":{"essential":true,"values":["9ab03e19-ed42-4168-b6b7-7001fb3e933a"]}}}`,
+	}
 }
 
 const (
@@ -38,9 +54,9 @@ const (
 	timedOut    = "The request timed out. Please try again."
 )
 
-// wordings come from public reports of real replies, as far as there are any; the others from the sentences of Microsoft's
-// reference (https://learn.microsoft.com/entra/identity-platform/reference-error-codes). A status that was in no source
-// is that of the code's siblings.
+// wordings come from public reports of real replies where there are any, otherwise from Microsoft's
+// reference (https://learn.microsoft.com/entra/identity-platform/reference-error-codes). A code
+// whose status is in neither has the status of similar codes.
 var wordings = map[int]wording{
 	// The federated credential does not match.
 	70021: badClient("No matching federated identity record found for presented assertion. Assertion Issuer: '{iss}'. Assertion Subject: '{sub}'. " +
@@ -49,14 +65,19 @@ var wordings = map[int]wording{
 	700212:  badClient(noRecord + "audience '{aud}'." + pleaseCheck),
 	7002121: badClient(noRecord + "audience '{aud}'." + pleaseCheck),
 	700213:  badClient(noRecord + "subject '{sub}'. Check your federated identity credential Subject, Audience and Issuer against the presented assertion. " + wifPage),
-	7002137: badClient(noRecord + "subject '{sub}'." + pleaseCheck),
+	7002137: badClient(noRecord + "subject '{sub}'. Please make sure the federated identity credential Subject is '{expected_sub}'."),
 	7002138: badClient(noRecord + "subject '{sub}'. The subject matches with case-insensitive comparison, but not with case-sensitive comparison. " +
 		"Check your federated identity credential Subject, Audience and Issuer against the presented assertion. " + wifPage),
+	7002111: badClient(noRecord + "issuer '{iss}'." + pleaseCheck),
+	7002131: badClient(noRecord + "subject '{sub}' or no federated identity credential expression matched." + pleaseCheck),
 	70025:   badClient("The client '{client_id}'({client_id}) has no configured federated identity credentials."),
 	7002381: badClient("Federated identity credential issuer '{iss}' does not meet the enterprise claim requirements of the tenant."),
 
 	// The assertion.
 	50027:   badRequest("JWT token is invalid or malformed."),
+	5002726: badRequest("Invalid JWT token. Found unsupported token header. Supported headers are: 'typ', 'alg', 'kid', 'x5t', 'x5c'."),
+	5002727: badRequest("Invalid JWT header type specified. Allowed types: 'JWT','http://openid.net/specs/jwt/1.0'."),
+	5002730: badRequest("Invalid JWT token. Unsupported key for the signing algorithm."),
 	5002738: badRequest("Invalid JWT token. '{alg}' is not a supported signature algorithm. Supported signing algorithms are: 'RS256'"),
 	70023:   badRequest("External OIDC Provider token must have a lifetime of less than or equal to 1.01:00:00. Token issued at {iat}. Token expires on {exp}"),
 	700024: badClient("Client assertion is not within its valid time range. Current time: {now}, assertion valid from {nbf}, expiry time of assertion {exp}. " +
@@ -69,22 +90,39 @@ var wordings = map[int]wording{
 	700226:  badRequest("Only MSI tokens may be used as Federated Identity Credentials for AAD issuer."),
 	700227:  badRequest("The audience '{aud}' may not be used in a Federated Identity Credential for AAD issuer."),
 	700229:  badRequest("Forbidden token type. Only app-only tokens may be used as Federated Identity Credentials for AAD issuer."),
+	700231:  badRequest("Token obtained using a federated identity credential may not be used as a federated identity credential."),
 
-	// The issuer, as Entra reaches it.
+	// The user.
+	50013: badGrant("Assertion failed signature validation. [Reason - Key was not found.]"),
+	500131: badGrant("Assertion audience does not match the Client app presenting the assertion. The audience in the assertion was '{aud}' and the expected " +
+		"audience is '{name}' or one of the Application Uris of this application."),
+	500133: badGrant("Assertion is not within its valid time range. Ensure that the access token is not expired before using it for user assertion, " +
+		"or request a new token. Current time: {now}, expiry time of assertion {exp}."),
+	50034:   badGrant("The user account {name} does not exist in the {tenant} directory. To sign into this application, the account must be added to the directory."),
+	7000114: {status: http.StatusBadRequest, oauth: "unauthorized_client", text: "Application '{client_id}' is not allowed to make application on-behalf-of calls."},
+	65001: {status: http.StatusBadRequest, oauth: "invalid_grant", suberror: "consent_required", text: "The user or administrator has not consented to use the application " +
+		"with ID '{client_id}' named '{client_id}'. Send an interactive authorization request for this user and resource."},
+	50076: interaction("Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication " +
+		"to access '{resource}'."),
+	50079: interaction("Due to a configuration change made by your administrator, or because you moved to a new location, you must enroll in multi-factor " +
+		"authentication to access '{resource}'."),
+
+	// Fetching the issuer's documents.
 	90061:  badRequest("Request to External OIDC endpoint failed."),
 	50166:  badRequest("Request to External OIDC endpoint failed."),
 	501661: badRequest("Request to External OIDC endpoint failed."),
 
 	// Tenant, application, resource.
-	700016: {http.StatusBadRequest, "unauthorized_client", "Application with identifier '{client_id}' was not found in the directory '{tenant}'. " +
+	700016: {status: http.StatusBadRequest, oauth: "unauthorized_client", text: "Application with identifier '{client_id}' was not found in the directory '{tenant}'. " +
 		"This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. " +
 		"You may have sent your authentication request to the wrong tenant."},
-	90002: {http.StatusBadRequest, "invalid_tenant", "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. " +
+	90002: {status: http.StatusBadRequest, oauth: "invalid_tenant", text: "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. " +
 		"Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant."},
 	900023: badRequest("Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain."),
-	500011: {http.StatusBadRequest, "invalid_resource", "The resource principal named {resource} was not found in the tenant named {tenant}. " +
+	500011: {status: http.StatusBadRequest, oauth: "invalid_resource", text: "The resource principal named {resource} was not found in the tenant named {tenant}. " +
 		"This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. " +
 		"You might have sent your authentication request to the wrong tenant."},
+	7000229: badClient("The client application {client_id} is missing service principal in the tenant {tenant}."),
 	7000112: badClient("Application '{client_id}'({client_id}) is disabled."),
 	900382:  badRequest("Confidential Client is not supported in Cross Cloud request."),
 	900432:  badRequest("Confidential Client is not supported in Cross Cloud request."),
@@ -101,13 +139,13 @@ var wordings = map[int]wording{
 
 	// The request.
 	900144: badRequest("The request body must contain the following parameter: '{name}'"),
-	900561: {http.StatusMethodNotAllowed, "invalid_request", "The endpoint only accepts {name} requests. Received a {method} request."},
-	70003:  {http.StatusBadRequest, "unsupported_grant_type", "The app requested an unsupported grant type '{name}'."},
-	1002012: {http.StatusBadRequest, "invalid_scope", "The provided value for scope {scope} is not valid. Client credential flows must have a scope value with " +
+	900561: {status: http.StatusMethodNotAllowed, oauth: "invalid_request", text: "The endpoint only accepts {name} requests. Received a {method} request."},
+	70003:  {status: http.StatusBadRequest, oauth: "unsupported_grant_type", text: "The app requested an unsupported grant type '{name}'."},
+	1002012: {status: http.StatusBadRequest, oauth: "invalid_scope", text: "The provided value for scope {scope} is not valid. Client credential flows must have a scope value with " +
 		"/.default suffixed to the resource identifier (application ID URI)."},
-	70011: {http.StatusBadRequest, "invalid_scope", "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. " +
+	70011: {status: http.StatusBadRequest, oauth: "invalid_scope", text: "The provided request must include a 'scope' input parameter. The provided value for the input parameter 'scope' is not valid. " +
 		"The scope {scope} is not valid."},
-	700022:  {http.StatusBadRequest, "invalid_scope", "The provided value for the input parameter scope '{scope}' is not valid because it contains more than one resource."},
+	700022:  {status: http.StatusBadRequest, oauth: "invalid_scope", text: "The provided value for the input parameter scope '{scope}' is not valid because it contains more than one resource."},
 	7000215: badClient("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{client_id}'."),
 	7000216: badClient("'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."),
 	7000218: badClient("The request body must contain the following parameter: 'client_assertion' or 'client_secret'."),
@@ -115,11 +153,11 @@ var wordings = map[int]wording{
 	9000411: badRequest("The request is not properly formatted. The parameter '{name}' is duplicated."),
 	901002:  badRequest("The 'resource' request parameter is not supported."),
 	9002313: badRequest("Invalid request. Request is malformed or invalid."),
-	50049:   {http.StatusBadRequest, "invalid_instance", "Unknown or invalid instance."},
-	50173:   {http.StatusBadRequest, "invalid_grant", "The provided grant has expired due to it being revoked, a fresh auth token is needed."},
-	50196:   {http.StatusBadRequest, "invalid_grant", "The server terminated an operation because it encountered a client request loop. Please contact your app vendor."},
+	50049:   {status: http.StatusBadRequest, oauth: "invalid_instance", text: "Unknown or invalid instance."},
+	50173:   {status: http.StatusBadRequest, oauth: "invalid_grant", text: "The provided grant has expired due to it being revoked, a fresh auth token is needed."},
+	50196:   {status: http.StatusBadRequest, oauth: "invalid_grant", text: "The server terminated an operation because it encountered a client request loop. Please contact your app vendor."},
 
-	// Entra's own troubles.
+	// Entra's own failures.
 	50033: transient(retry),
 	50087: transient(retry),
 	90006: transient("The service is temporarily unavailable. Please try again."),

@@ -1,32 +1,38 @@
 package entratest
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// assertion is what a client presented, parsed and not verified. A claim that is absent is the zero value.
+// assertion is a parsed token that is not verified yet. Missing claims are zero values.
 type assertion struct {
 	header                    map[string]any
 	issuer, subject           string
 	audience                  []string
 	issued, notBefore, expiry time.Time
-	signed                    string // header and claims, as they were signed
+	signed                    string // header and claims: the part that the signature covers
 	signature                 []byte
 
-	// Of Entra's own tokens:
-	kind            string // idtyp, "app" or "user"
-	managedIdentity string // xms_mirid, the resource ID
-	delegated       bool   // it has scp, the permissions that a user granted
+	// Only in tokens that Entra issued:
+	kind            string   // idtyp: "app" or "user"
+	managedIdentity string   // xms_mirid: the resource ID
+	delegated       bool     // has scp, the permissions that a user granted
+	client, tenant  string   // azp (v2.0) or appid (v1.0), and tid
+	username        string   // upn
+	methods         []string // amr: how the user signed in
 }
 
-// text returns a member of the header, "" where it is no string.
+// text returns a member of the header, or "" if it is not a string.
 func (a *assertion) text(member string) string {
 	value, _ := a.header[member].(string)
 	return value
@@ -34,7 +40,8 @@ func (a *assertion) text(member string) string {
 
 var errMalformed = errors.New("not a JWT")
 
-// parseAssertion takes the compact form of a JWT as it stands: a newline at its end is enough for Entra to refuse it.
+// parseAssertion parses a JWT in compact form. It does not trim white space: Entra refuses an
+// assertion for a trailing newline.
 func parseAssertion(raw string) (*assertion, error) {
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 || strings.ContainsAny(raw, "\r\n") { // the decoder would skip line breaks
@@ -58,7 +65,7 @@ func decodeObject(segment string, into *map[string]any) bool {
 	return err == nil && json.Unmarshal(text, into) == nil && *into != nil // nil: the JSON was null
 }
 
-// newAssertion gives an error when a registered claim has a type that it cannot have.
+// newAssertion fails if a registered claim has the wrong type.
 func newAssertion(header map[string]any, claims jwt.MapClaims) (*assertion, error) {
 	issuer, err1 := claims.GetIssuer()
 	subject, err2 := claims.GetSubject()
@@ -66,13 +73,19 @@ func newAssertion(header map[string]any, claims jwt.MapClaims) (*assertion, erro
 	issued, err4 := claims.GetIssuedAt()
 	notBefore, err5 := claims.GetNotBefore()
 	expiry, err6 := claims.GetExpirationTime()
-	kind, _ := claims["idtyp"].(string)
-	managedIdentity, _ := claims["xms_mirid"].(string)
+	text := func(claim string) string { value, _ := claims[claim].(string); return value }
+	var methods []string
+	if all, ok := claims["amr"].([]any); ok {
+		for _, method := range all {
+			methods = append(methods, fmt.Sprint(method))
+		}
+	}
 	_, delegated := claims["scp"]
 	return &assertion{
 		header: header, issuer: issuer, subject: subject, audience: audience,
 		issued: instant(issued), notBefore: instant(notBefore), expiry: instant(expiry),
-		kind: kind, managedIdentity: managedIdentity, delegated: delegated,
+		kind: text("idtyp"), managedIdentity: text("xms_mirid"), delegated: delegated,
+		client: cmp.Or(text("azp"), text("appid")), tenant: text("tid"), username: text("upn"), methods: methods,
 	}, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
@@ -83,7 +96,13 @@ func instant(d *jwt.NumericDate) time.Time {
 	return d.Time
 }
 
-// signedBy verifies the signature, RS256 (RFC 7518 section 3.3).
+// isFor reports whether the assertion has the audience of a federated credential.
+func (a *assertion) isFor(audience string) bool {
+	return slices.Contains(a.audience, audience) ||
+		audience == exchangeAudience && issuedByEntra(a.issuer) && slices.Contains(a.audience, exchangeAppID)
+}
+
+// signedBy reports whether key verifies the signature with RS256 (RFC 7518 section 3.3).
 func (a *assertion) signedBy(key *rsa.PublicKey) bool {
 	return jwt.SigningMethodRS256.Verify(a.signed, a.signature, key) == nil
 }

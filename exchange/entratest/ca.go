@@ -15,17 +15,19 @@ import (
 	"time"
 )
 
-// certificateLifetime is that of a CA and of what it issues. Both start an hour early, for clocks that differ.
+// certificateLifetime is the lifetime of a CA and of the certificates it issues. Both start an hour
+// in the past to allow for clock differences.
 const certificateLifetime = 90 * 24 * time.Hour
 
-// CA is a certificate authority for tests over TLS: for a fake Entra ID, an issuer, or a token proxy that is asked for by another
-// name than its host. Make one with [NewCA]. A rotation is a second CA. Its key is in memory only. It is safe for concurrent use.
+// CA is a certificate authority for tests over TLS: of a fake Entra ID, an issuer, or a token proxy
+// whose server name differs from its host. Make one with [NewCA]; to test a CA rotation, make a
+// second one. Its key stays in memory. A CA is safe for concurrent use.
 type CA struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// NewCA makes a certificate authority that is valid for 90 days. No two have the same key or name.
+// NewCA returns a certificate authority that is valid for 90 days. Each has its own key and name.
 func NewCA() (*CA, error) {
 	template := certificateTemplate("entratest CA " + newGUID())
 	template.IsCA, template.BasicConstraintsValid = true, true
@@ -33,10 +35,11 @@ func NewCA() (*CA, error) {
 	return issueCertificate(template, nil)
 }
 
-// Certificate issues a server's certificate, with its key, for DNS names and IP addresses. It is valid for 90 days.
+// Certificate issues a server certificate, with its key, for DNS names and IP addresses. It is
+// valid for 90 days. It fails if there is no name.
 func (a *CA) Certificate(names ...string) (tls.Certificate, error) {
 	if len(names) == 0 {
-		return tls.Certificate{}, errors.New("entratest: a certificate needs a name")
+		return tls.Certificate{}, errors.New("entratest: a certificate needs at least one name")
 	}
 	template := certificateTemplate(names[0])
 	template.KeyUsage = x509.KeyUsageDigitalSignature
@@ -55,12 +58,12 @@ func (a *CA) Certificate(names ...string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{leaf.certificate.Raw}, PrivateKey: leaf.key, Leaf: leaf.certificate}, nil
 }
 
-// PEM returns the CA's own certificate, for a file or variable that a client takes it from.
+// PEM returns the CA's certificate in PEM form, for a client that reads it from a file or variable.
 func (a *CA) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-// Pool returns a new pool that holds the CA's certificate and no other, for a client's [tls.Config].
+// Pool returns a new pool that holds only the CA's certificate, for a client's [tls.Config].
 func (a *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
@@ -68,7 +71,7 @@ func (a *CA) Pool() *x509.CertPool {
 }
 
 func certificateTemplate(name string) *x509.Certificate {
-	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)) // fails for no reader but a broken one
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)) // fails only if the reader does
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: name},
@@ -77,9 +80,9 @@ func certificateTemplate(name string) *x509.Certificate {
 	}
 }
 
-// issueCertificate makes a certificate and its key. Where there is no signer it signs itself.
+// issueCertificate returns a new certificate and its key. With a nil signer it is self-signed.
 func issueCertificate(template *x509.Certificate, signer *CA) (*CA, error) {
-	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // fails for no curve of the standard library
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // cannot fail for a curve of the standard library
 	if signer == nil {
 		signer = &CA{template, key}
 	}

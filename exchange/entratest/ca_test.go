@@ -20,7 +20,7 @@ func newCA(t testing.TB) *entratest.CA {
 	return ca
 }
 
-func TestCertificateIsForItsNamesAndOfItsCA(t *testing.T) {
+func TestCertificateHasItsNamesAndItsCA(t *testing.T) {
 	ca, other := newCA(t), newCA(t)
 	certificate, err := ca.Certificate("proxy.example", "127.0.0.1", "::1")
 	require.NoError(t, err)
@@ -38,12 +38,12 @@ func TestCertificateIsForItsNamesAndOfItsCA(t *testing.T) {
 	require.True(t, pool.AppendCertsFromPEM(ca.PEM()))
 	assert.True(t, pool.Equal(ca.Pool()))
 	_, err = ca.Certificate()
-	require.ErrorContains(t, err, "needs a name")
+	require.ErrorContains(t, err, "needs at least one name")
 	_, err = ca.Certificate("größe.example")
-	assert.ErrorContains(t, err, "entratest: ", "a DNS name is ASCII")
+	assert.ErrorContains(t, err, "entratest: ", "DNS names are ASCII")
 }
 
-// serveTLS serves with a CA's certificate for the names.
+// serveTLS starts a server with a certificate of the CA for the names.
 func serveTLS(t testing.TB, ca *entratest.CA, handler http.Handler, names ...string) *httptest.Server {
 	t.Helper()
 	certificate, err := ca.Certificate(names...)
@@ -55,7 +55,7 @@ func serveTLS(t testing.TB, ca *entratest.CA, handler http.Handler, names ...str
 	return web
 }
 
-// clientOf trusts a CA and asks for a server name, that of the URL if it is empty.
+// clientOf returns a client that trusts ca and requests serverName, by default the URL's host.
 func clientOf(t testing.TB, ca *entratest.CA, serverName string) *http.Client {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), ServerName: serverName, MinVersion: tls.VersionTLS12}}

@@ -12,7 +12,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-func TestClockSkewIsWhatTheServerJudgesBy(t *testing.T) {
+func TestServerJudgesByItsOwnClock(t *testing.T) {
 	for skew, want := range map[time.Duration]int{
 		0:                                       0,
 		time.Hour + 5*time.Minute:               0,
@@ -30,7 +30,7 @@ func TestClockSkewIsWhatTheServerJudgesBy(t *testing.T) {
 	}
 }
 
-func TestClockSkewIsInEveryReply(t *testing.T) {
+func TestClockSkewAffectsEveryReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := entratest.Server{ClockSkew: -30 * time.Minute}
 		there := time.Now().Add(-30 * time.Minute).UTC()
@@ -50,8 +50,8 @@ func TestClockSkewIsInEveryReply(t *testing.T) {
 	})
 }
 
-// What takes time takes no less or more of it where a clock is off.
-func TestClockSkewChangesNoDuration(t *testing.T) {
+// Durations are measured with the real clock.
+func TestClockSkewDoesNotAffectDurations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := entratest.Server{PropagationDelay: time.Minute, KeyCache: time.Minute}
 		var cluster entratest.Cluster
@@ -64,7 +64,7 @@ func TestClockSkewChangesNoDuration(t *testing.T) {
 		assert.Zero(t, codeOf(t, &s, form))
 		cluster.SetUnavailable(true)
 		s.ClockSkew = 4 * time.Minute
-		assert.Zero(t, codeOf(t, &s, form), "the keys are kept")
+		assert.Zero(t, codeOf(t, &s, form), "the keys are cached")
 		time.Sleep(time.Minute)
 		assert.Equal(t, 90061, codeOf(t, &s, form))
 	})

@@ -1,10 +1,8 @@
 package entratest
 
 import (
-	"crypto/rsa"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,31 +10,36 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// DefaultIssuer is the issuer of a [Cluster] that names none. It has the form of an AKS cluster's public issuer; the slash at its end counts.
+// DefaultIssuer is the issuer of a [Cluster] whose Issuer is empty. It has the form of an AKS
+// cluster's public issuer. The trailing slash is part of it.
 const DefaultIssuer = "https://eastus.oic.prod-aks.azure.com/10000000-0000-4000-8000-000000000001/20000000-0000-4000-8000-000000000002/"
 
-// Cluster is a fake Kubernetes cluster, as far as workload identity goes: its service-account issuer and the kubelet's projected volumes.
-// The zero value is usable. It is safe for concurrent use and must not be copied after first use.
+// Cluster fakes the parts of a Kubernetes cluster that workload identity uses: the service-account
+// issuer and the kubelet's projected volumes. The zero value is ready to use. It is safe for
+// concurrent use and must not be copied after first use.
 //
-// All clusters of a process start with the same signing key, because keys are slow to make. RotateKey gives a cluster one that no other has.
+// All clusters of a process start with the same signing key. RotateKey gives a cluster its own.
 type Cluster struct {
-	// Issuer goes into the tokens as it stands. Empty is [DefaultIssuer]. With the URL of a test server whose handler is this Cluster,
-	// discovery works over HTTP. Set before first use.
+	// Issuer is the issuer of the tokens, verbatim. Empty means [DefaultIssuer]. To serve discovery
+	// over HTTP, use the URL of a test server that has this Cluster as its handler. Set before
+	// first use.
 	Issuer string
 
+	signer signer
+
 	mu   sync.Mutex
-	keys []*rsa.PrivateKey // in the order they were made: the last one signs
 	down bool
 }
 
-// TokenRequest says what token a [Cluster] is to issue. Identifiers (uid) follow from the names: the same names have the same ones in every run.
+// TokenRequest describes a token that a [Cluster] issues. Object IDs (uid) are derived from the
+// names, so they are the same in every run.
 type TokenRequest struct {
-	Namespace      string        // "" is "default"
-	ServiceAccount string        // "" is "default"
-	Pod            string        // "" binds the token to no pod
-	Node           string        // "" names no node
-	Audiences      []string      // none is "api://AzureADTokenExchange"
-	Lifetime       time.Duration // 0 is an hour; negative gives a token that expired that long ago
+	Namespace      string        // default: "default"
+	ServiceAccount string        // default: "default"
+	Pod            string        // if empty, the token is not bound to a pod
+	Node           string        // if empty, the token names no node
+	Audiences      []string      // default: "api://AzureADTokenExchange"
+	Lifetime       time.Duration // default: an hour; -d means that the token expired d ago
 }
 
 func (r TokenRequest) withDefaults() TokenRequest {
@@ -55,13 +58,17 @@ func (r TokenRequest) withDefaults() TokenRequest {
 	return r
 }
 
-// Token issues a token as the TokenRequest API of kube-apiserver does. Every token differs, by its jti.
-func (c *Cluster) Token(r TokenRequest) (string, error) {
-	signing := c.signingKeys()
-	return sign(signing[len(signing)-1], c.claims(r.withDefaults()), "")
+func (r TokenRequest) subject() string {
+	return "system:serviceaccount:" + r.Namespace + ":" + r.ServiceAccount
 }
 
-// claims follow pkg/serviceaccount/claims.go of Kubernetes 1.36. The audience is an array even when it is one.
+// Token issues a token as kube-apiserver's TokenRequest API does. Each token has its own jti.
+func (c *Cluster) Token(r TokenRequest) (string, error) {
+	return c.issuing().sign(c.claims(r.withDefaults()), "")
+}
+
+// claims returns the claims of pkg/serviceaccount/claims.go in Kubernetes 1.36. The audience is an
+// array even if there is only one.
 func (c *Cluster) claims(r TokenRequest) jwt.MapClaims {
 	issued := time.Now()
 	expiry := issued.Add(r.Lifetime)
@@ -79,7 +86,7 @@ func (c *Cluster) claims(r TokenRequest) jwt.MapClaims {
 		bound["node"] = object("node", "", r.Node)
 	}
 	return jwt.MapClaims{
-		"iss": c.issuer(), "sub": "system:serviceaccount:" + r.Namespace + ":" + r.ServiceAccount, "aud": r.Audiences,
+		"iss": c.issuer(), "sub": r.subject(), "aud": r.Audiences,
 		"iat": issued.Unix(), "nbf": issued.Unix(), "exp": expiry.Unix(), "jti": newGUID(),
 		"kubernetes.io": bound,
 	}
@@ -89,30 +96,16 @@ func object(kind, namespace, name string) map[string]any {
 	return map[string]any{"name": name, "uid": guidOf(kind, namespace, name)}
 }
 
-// RotateKey makes a new signing key for the tokens to come. The old ones stay in the JWKS, as they do for 24 h on AKS, until [Cluster.DropOldKeys].
-func (c *Cluster) RotateKey() error {
-	key, err := generateKey()
-	if err != nil {
-		return err
-	}
-	c.signingKeys() // so that there is an old key
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.keys = append(c.keys, key)
-	return nil
-}
+// RotateKey makes the cluster sign with a new key. The old keys stay in the JWKS until
+// [Cluster.DropOldKeys]; on AKS they stay for 24 h.
+func (c *Cluster) RotateKey() { c.issuing().rotate() }
 
-// DropOldKeys leaves only the key that signs now in the JWKS. Tokens signed before the last rotation no longer verify.
-func (c *Cluster) DropOldKeys() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := len(c.keys); n > 0 {
-		c.keys = c.keys[n-1:]
-	}
-}
+// DropOldKeys leaves only the current signing key in the JWKS. Tokens signed before the last
+// rotation no longer verify.
+func (c *Cluster) DropOldKeys() { c.signer.dropOld() }
 
-// SetUnavailable makes discovery answer 503, as an issuer that is down or not public, until SetUnavailable(false). The cluster goes on
-// issuing tokens.
+// SetUnavailable makes discovery answer 503, like an issuer that is down or not public, until
+// SetUnavailable(false). The cluster still issues tokens.
 func (c *Cluster) SetUnavailable(down bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,14 +118,9 @@ func (c *Cluster) unavailable() bool {
 	return c.down
 }
 
-// signingKeys returns the keys, oldest first; there is always one.
-func (c *Cluster) signingKeys() []*rsa.PrivateKey {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.keys) == 0 {
-		c.keys = []*rsa.PrivateKey{clusterKey()}
-	}
-	return slices.Clone(c.keys)
+func (c *Cluster) issuing() *signer {
+	c.signer.begin(clusterKey)
+	return &c.signer
 }
 
 func (c *Cluster) issuer() string {
@@ -142,7 +130,7 @@ func (c *Cluster) issuer() string {
 	return c.Issuer
 }
 
-// clusterConfiguration has the members that kube-apiserver serves, in its order.
+// clusterConfiguration is the openid-configuration of kube-apiserver, in its order of members.
 type clusterConfiguration struct {
 	Issuer        string   `json:"issuer"`
 	JWKSURI       string   `json:"jwks_uri"`
@@ -151,7 +139,8 @@ type clusterConfiguration struct {
 	SigningAlgs   []string `json:"id_token_signing_alg_values_supported"`
 }
 
-// ServeHTTP implements [http.Handler]. Below the issuer's path it serves .well-known/openid-configuration and openid/v1/jwks.
+// ServeHTTP implements [http.Handler]. Below the issuer's path it serves
+// .well-known/openid-configuration and openid/v1/jwks.
 func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	base := strings.TrimSuffix(c.issuer(), "/")
 	at, err := url.Parse(base)
@@ -175,20 +164,24 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			SubjectTypes: []string{"public"}, SigningAlgs: []string{"RS256"},
 		})
 	case at.Path + "/openid/v1/jwks":
-		serveDocument(w, "application/jwk-set+json", publicKeys(c.signingKeys()...))
+		serveDocument(w, "application/jwk-set+json", publicKeys(c.issuing().all()...))
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// Do answers r without a socket, as [Server.Do] does: the issuer's documents for whoever fetches them inside a testing/synctest bubble.
+// Do answers r without a socket, like [Server.Do]. Use it to fetch the issuer's documents inside a
+// testing/synctest bubble.
 func (c *Cluster) Do(r *http.Request) (*http.Response, error) {
-	return roundTrip(r, func(r *http.Request) (*response, error) {
-		w := &responseWriter{response{status: http.StatusOK, header: http.Header{}}}
+	return roundTrip(r, func(r *http.Request) (*reply, error) {
+		w := &replyWriter{reply{status: http.StatusOK, header: http.Header{}}}
 		c.ServeHTTP(w, r)
-		return &w.response, nil
+		return &w.reply, nil
 	})
 }
+
+// RoundTrip calls Do. It makes a Cluster an [http.RoundTripper].
+func (c *Cluster) RoundTrip(r *http.Request) (*http.Response, error) { return c.Do(r) }
 
 // serveDocument sets the headers of kube-apiserver (pkg/routes/openidmetadata.go).
 func serveDocument(w http.ResponseWriter, media string, document any) {

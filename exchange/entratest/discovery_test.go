@@ -26,7 +26,7 @@ func instanceURL(authorize string) string {
 	return "https://login.microsoftonline.com/common/discovery/instance?api-version=1.1&authorization_endpoint=" + url.QueryEscape(authorize)
 }
 
-func TestInstanceDiscoveryKnowsEveryHost(t *testing.T) {
+func TestInstanceDiscoveryTrustsEveryHost(t *testing.T) {
 	for host, listed := range map[string]int{
 		"login.microsoftonline.com":        5,
 		"sts.windows.net":                  5,
@@ -36,7 +36,7 @@ func TestInstanceDiscoveryKnowsEveryHost(t *testing.T) {
 		reply, body := do(t, new(entratest.Server), get(t, instanceURL("https://"+host+"/contoso/oauth2/v2.0/authorize")))
 		assert.Equal(t, http.StatusOK, reply.StatusCode)
 		assert.Equal(t, "max-age=86400, private", reply.Header.Get("Cache-Control"))
-		assert.Equal(t, "*", reply.Header.Get("Access-Control-Allow-Origin"), "browsers ask, too")
+		assert.Equal(t, "*", reply.Header.Get("Access-Control-Allow-Origin"), "browsers may read it")
 		got := decode[instance](t, body)
 		assert.Equal(t, "https://"+host+"/contoso/v2.0/.well-known/openid-configuration", got.TenantDiscoveryEndpoint)
 		assert.Equal(t, "1.1", got.APIVersion)
@@ -51,13 +51,13 @@ func TestInstanceDiscoveryKnowsEveryHost(t *testing.T) {
 	}
 }
 
-func TestInstanceDiscoveryWantsAnEndpoint(t *testing.T) {
+func TestInstanceDiscoveryRequiresAnEndpoint(t *testing.T) {
 	reply, body := do(t, new(entratest.Server), get(t, "https://h/common/discovery/instance"))
 	assert.Equal(t, http.StatusBadRequest, reply.StatusCode)
 	assert.Contains(t, body, "authorization_endpoint")
 }
 
-func TestOpenIDConfigurationLeadsBackToItsHost(t *testing.T) {
+func TestOpenIDConfigurationNamesTheRequestedHost(t *testing.T) {
 	web := httptest.NewTLSServer(new(entratest.Server))
 	defer web.Close()
 	reply, err := web.Client().Get(web.URL + "/contoso/v2.0/.well-known/openid-configuration")
@@ -66,20 +66,26 @@ func TestOpenIDConfigurationLeadsBackToItsHost(t *testing.T) {
 
 	assert.Equal(t, "max-age=86400, private", reply.Header.Get("Cache-Control"))
 	for member, value := range map[string]string{
-		"issuer":                        web.URL + "/contoso/v2.0",
+		"issuer":                        web.URL + "/" + contosoID + "/v2.0",
 		"token_endpoint":                web.URL + "/contoso/oauth2/v2.0/token",
 		"authorization_endpoint":        web.URL + "/contoso/oauth2/v2.0/authorize",
 		"device_authorization_endpoint": web.URL + "/contoso/oauth2/v2.0/devicecode",
 		"jwks_uri":                      web.URL + "/contoso/discovery/v2.0/keys",
 		"tenant_region_scope":           "WW",
 		"cloud_instance_name":           "microsoftonline.com",
+		"userinfo_endpoint":             "https://graph.microsoft.com/oidc/userinfo",
+		"rbac_url":                      "https://pas.windows.net",
 	} {
 		assert.Equal(t, value, got[member], member)
 	}
+	for member, value := range map[string]bool{"http_logout_supported": true, "frontchannel_logout_supported": true, "request_uri_parameter_supported": false} {
+		assert.Equal(t, value, got[member], member)
+	}
+	assert.Contains(t, got["claims_supported"], "preferred_username")
 }
 
-// Clients that take any tenant's tokens put the token's own tenant into the issuer.
-func TestOpenIDConfigurationOfNoTenantInParticular(t *testing.T) {
+// Clients that accept tokens of any tenant replace the placeholder with the token's tenant.
+func TestOpenIDConfigurationOfCommonHasAPlaceholder(t *testing.T) {
 	for path, issuer := range map[string]string{
 		"common/v2.0":   "https://h/{tenantid}/v2.0",
 		"Organizations": "https://sts.windows.net/{tenantid}/",
@@ -99,10 +105,10 @@ func TestOpenIDConfigurationOverPlainHTTP(t *testing.T) {
 	defer web.Close()
 	reply, err := web.Client().Get(web.URL + "/contoso/v2.0/.well-known/openid-configuration")
 	require.NoError(t, err)
-	assert.Equal(t, web.URL+"/contoso/v2.0", decode[map[string]any](t, read(t, reply))["issuer"])
+	assert.Equal(t, web.URL+"/"+contosoID+"/v2.0", decode[map[string]any](t, read(t, reply))["issuer"])
 }
 
-func TestHostOfARequestIsTheOneInItsURLUnlessOverridden(t *testing.T) {
+func TestRequestHostIsTheURLsUnlessOverridden(t *testing.T) {
 	s := new(entratest.Server)
 	r := get(t, "https://in.url/t/discovery/v2.0/keys")
 	r.Host = ""

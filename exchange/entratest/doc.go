@@ -1,80 +1,113 @@
-// Package entratest is a fake Microsoft Entra ID and a fake Kubernetes cluster, for the tests of programs that sign in
-// with federated tokens. It listens on no socket of its own and needs no account.
+// Package entratest provides a fake Microsoft Entra ID and a fake Kubernetes cluster for tests of
+// programs that sign in with federated tokens. It opens no socket and needs no account.
 //
-//	var entra entratest.Server
-//	var cluster entratest.Cluster
-//	options := credential.Options{ClientID: "11111111-2222-3333-4444-555555555555", TenantID: "contoso.com"}
-//	options.Transport = &entra
-//	options.Assertion = func(context.Context) (string, error) {
-//		return cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+//	pod, err := entratest.NewPod(t.TempDir(), nil)
+//	if err != nil {
+//		t.Fatal(err)
 //	}
-//	cred, err := credential.New(&options)
+//	options := &credential.Options{
+//		ClientID:      pod.ClientID,
+//		TenantID:      pod.TenantID,
+//		TokenFilePath: pod.TokenFile,
+//	}
+//	options.Transport = pod.Entra
+//	cred, err := credential.New(options)
 //
-// [Server] stands for Entra ID. Its Do method is an azcore transport, so that it fits into the ClientOptions of any Azure
-// SDK client or credential and works inside a testing/synctest bubble; it is an [net/http.Handler] too, for
-// net/http/httptest. The zero value knows every host, tenant and client and takes every well-formed JWT, but refuses
-// what Entra refuses about the request itself, in Entra's words. It answers the token endpoint of version 2.0 and that of version 1,
-// which older clients ask with a resource instead of a scope.
+// A [Pod] is a workload that can sign in. It has a token file, the Cluster that issues the token,
+// and a Server that trusts it. Script, rotate or break them to see what your program does.
+// [Pod.Env] returns the settings as environment variables.
 //
-// [Cluster] stands for Kubernetes: it issues service-account tokens, serves the issuer's discovery documents, and
-// projects tokens into a directory as the kubelet does. [TokenProxy] is the proxy of AKS identity bindings, and [CA] makes
-// certificates where real TLS is wanted.
+// [Server] is the fake Entra ID. Its Do method makes it an azcore transport, so it works as the
+// Transport of any Azure SDK client or credential, including inside a testing/synctest bubble. It
+// is also a [net/http.RoundTripper], and a [net/http.Handler] for net/http/httptest. The zero value
+// serves every host, tenant and client and accepts any well-formed JWT that has not expired. It
+// still refuses faulty requests, in Entra's words. It serves the v2.0 token endpoint and the v1
+// endpoint, where older clients send a resource instead of a scope.
+//
+// [Cluster] is the fake Kubernetes cluster. It issues service-account tokens, serves the issuer's
+// discovery documents, and projects tokens into a directory as the kubelet does. [TokenProxy] fakes
+// the proxy of AKS identity bindings. [CA] issues certificates for tests over real TLS.
 //
 // # What to test
 //
-//	What the program sends               Server.Requests, Server.ForgetRequests
-//	A refusal, one reply after another   Server.Enqueue with Refuse, Throttle, Unavailable or a Reply of your own
-//	An outage, a slow endpoint           Server.SetReply, Server.SetDelay, Reply.Hang
-//	A federated credential that is not   Server.TrustCluster or Server.Trust, Server.Revoke, Server.AddApplication;
-//	right: issuer, subject, audience     TokenRequest.Audiences, Cluster.Issuer, Server.PropagationDelay
-//	Application, tenant, cloud, policy   Server.SetDisabled, Server.SetCloud, Server.SetPolicy, Server.RefuseRegions
-//	Scopes, and tokens of version 2.0    Server.AllowResource, Server.IssueV2
-//	Clocks                               Server.ClockSkew, Server.Lifetime, TokenRequest.Lifetime
-//	The cluster's issuer and its keys    Cluster.SetUnavailable, Cluster.RotateKey, Cluster.DropOldKeys, Server.KeyCache
-//	A token file that is replaced        Cluster.Project, Projection.Rotate
-//	An identity binding                  TokenProxy, CA
+//	That the program signs in           NewPod, Pod.Env
+//	What the program sends              Server.Requests, Server.ForgetRequests
+//	A sequence of replies               Server.Enqueue with Refuse, Throttle, Unavailable
+//	                                    or your own Reply
+//	An outage, a slow endpoint          Server.SetReply, Server.SetDelay, Server.ResetReplies,
+//	                                    Reply.Hang
+//	A wrong federated credential:       Server.Revoke with Pod.Trusted, Server.Trust,
+//	issuer, subject or audience         Server.TrustCluster, Server.AddApplication,
+//	                                    TokenRequest.Audiences, Cluster.Issuer
+//	A new federated credential          Server.PropagationDelay
+//	Code that registers credentials     Microsoft Graph's federatedIdentityCredentials, see Server
+//	Application, tenant, cloud, policy  Server.SetDisabled, Server.SetCloud, Server.SetPolicy,
+//	                                    Server.RefuseRegions
+//	Scopes and v2.0 tokens              Server.AllowResource, Server.IssueV2
+//	An API that acts for its users      Server.IssueUserToken, Policy.UnconsentedClients,
+//	                                    Policy.MFAResources
+//	Agents and their blueprint          Server.AddAgent
+//	What a resource receives            Server.VerifyToken
+//	Clocks                              Server.ClockSkew, Server.Lifetime, TokenRequest.Lifetime
+//	Entra's signing keys                Server.RotateKey, Server.DropOldKeys
+//	The cluster's issuer and keys       Cluster.SetUnavailable, Cluster.RotateKey,
+//	                                    Cluster.DropOldKeys, Server.KeyCache
+//	Token file rotation                 Projection.Rotate, Cluster.Project
+//	An identity binding                 TokenProxy, CA
 //
 // # When not to use it
 //
-// It is for tests: whoever can send it a request gets what it has, and nothing outlives the process. What it says follows recorded
-// replies of the real services and their public documents, as far as there are any; where Entra's behaviour is not public, as the
-// order of its checks, it has one of its own. It shares no code with the clients it tests: a mistake in both would cancel out. It does
-// no other grant than client credentials with an assertion.
+// It is for tests only: anyone who can send it a request gets a token. Its state ends with the
+// process. Replies follow recordings of the real services and their public documentation where
+// these exist. Where Entra's behavior is not public, such as the order of its checks, the package
+// makes its own choice. It shares no code with the clients it tests, because a mistake in both
+// would go unnoticed. It supports only grants with a client assertion: client credentials, on
+// behalf of a user, and user_fic for an agent's user account.
 //
 // # Inside a synctest bubble
 //
-// Time is the bubble's: tokens expire when it has slept for their lifetime. There is no network, so use Do and
-// [Server.TrustCluster].
+// Time is the bubble's: a token expires once the bubble has slept for its lifetime. A bubble has no
+// network, so use Do, and register the cluster with NewPod or [Server.TrustCluster].
 //
 //	func TestOutage(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
-//			var entra entratest.Server
-//			cred := newCredential(t, &entra)
-//			_, err := cred.GetToken(t.Context(), vault)
+//			pod, err := entratest.NewPod(t.TempDir(), nil)
 //			require.NoError(t, err)
-//			entra.SetReply(new(entratest.Unavailable(0)))
+//			cred := newCredential(t, pod)
+//			_, err = cred.GetToken(t.Context(), vault)
+//			require.NoError(t, err)
+//			pod.Entra.SetReply(new(entratest.Unavailable(0)))
 //			time.Sleep(59 * time.Minute)
 //			_, err = cred.GetToken(t.Context(), vault)
 //			require.NoError(t, err, "the token in memory is still valid")
 //		})
 //	}
 //
-// A request that hangs or is delayed blocks a goroutine of the bubble, which cannot end before: end the
-// request's context and wait for what sent it. The package makes its RSA keys when they are first used, which takes about
-// 0.1 s of real time, more under the race detector, and none of the bubble's.
+// A request that hangs or is delayed blocks a goroutine, and the bubble cannot end before that
+// goroutine does. Cancel the request's context and wait for its sender. RSA keys are generated on
+// first use. That takes about 0.1 s of real time, more under the race detector, and none of the
+// bubble's time.
+//
+// In FIPS mode (GODEBUG=fips140=on or only), crypto/rand collects entropy when it is first used and
+// when goroutines use it at the same time, and panics if that happens in a bubble. This package
+// uses it once when the program starts. With go test -cpu 1 -parallel 1, the goroutines of a test
+// do not use it at the same time.
 //
 // # Errors
 //
-// Do returns an error where a transport would: the context's, or that of a scripted [Reply]. A refusal is a reply, with status and
-// body as Entra has them. What cannot be registered is an error that names everything that is wrong with it. No error holds a token.
+// Do returns an error where a transport would: the context's, or the Err of a scripted [Reply]. A
+// refusal is not an error but a reply with Entra's status and body. A method that registers
+// something reports everything wrong with it in one error. No error contains a token.
 //
 // # Defaults
 //
-// Access tokens live for 3599 s, without refresh_in. The tokens of a cluster live for an hour, are of [DefaultIssuer] and for the
-// audience "api://AzureADTokenExchange". Keys of issuers are asked for at each request.
+// Access tokens live for 3599 s and come without refresh_in. Cluster tokens live for an hour, with
+// the issuer [DefaultIssuer] and the audience "api://AzureADTokenExchange". The server fetches an
+// issuer's keys for each assertion.
 //
 // # Concurrency
 //
-// [Server], [Cluster], [Projection], [TokenProxy] and [CA] are safe for concurrent use, and the first two must not be copied after
-// first use. Their fields say until when they may be set. Requests and replies are plain data.
+// [Server], [Cluster], [Projection], [TokenProxy] and [CA] are safe for concurrent use. Do not copy
+// a Server or a Cluster after first use. Each field documents when it may be set. Requests and
+// replies are plain data.
 package entratest

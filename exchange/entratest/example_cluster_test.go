@@ -15,7 +15,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A token is one that kube-apiserver would issue.
+// A token has the claims of one from kube-apiserver.
 func ExampleCluster_Token() {
 	var cluster entratest.Cluster
 	raw, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout", Pod: "checkout-0"})
@@ -30,7 +30,7 @@ func ExampleCluster_Token() {
 	// Output: system:serviceaccount:shop:checkout [api://AzureADTokenExchange]
 }
 
-// The issuer's documents, without a socket.
+// Do serves the issuer's documents without a socket.
 func ExampleCluster_Do() {
 	var cluster entratest.Cluster
 	r, err := http.NewRequest(http.MethodGet, entratest.DefaultIssuer+".well-known/openid-configuration", nil)
@@ -50,7 +50,8 @@ func ExampleCluster_Do() {
 	// Output: true
 }
 
-// With a server of its own, the issuer is asked for its keys over TLS, as Entra ID asks the real one.
+// Behind a TLS server, the fake Entra ID fetches the issuer's keys over the network, as the real
+// one does.
 func ExampleCluster_ServeHTTP() {
 	var cluster entratest.Cluster
 	issuer := httptest.NewTLSServer(&cluster)
@@ -71,7 +72,7 @@ func ExampleCluster_ServeHTTP() {
 	// Output: <nil>
 }
 
-// Entra ID cannot reach the cluster's issuer, as behind a firewall.
+// Entra ID cannot reach the cluster's issuer, for example because of a firewall.
 func ExampleCluster_SetUnavailable() {
 	entra, cluster, assertion := setUp()
 	cluster.SetUnavailable(true)
@@ -83,22 +84,19 @@ func ExampleCluster_SetUnavailable() {
 	// <nil>
 }
 
-// The cluster's signing key is rotated. A token from before stays good while the issuer shows the old key, too.
+// The cluster rotates its signing key. An older token stays valid while the issuer still publishes
+// the old key.
 func ExampleCluster_RotateKey() {
 	entra, cluster, assertion := setUp()
-	if err := cluster.RotateKey(); err != nil {
-		log.Fatal(err)
-	}
+	cluster.RotateKey()
 	fmt.Println(signIn(entra, assertion))
 	// Output: <nil>
 }
 
-// Once the old key is gone, it takes the kubelet's next token.
+// Once the old key is gone, only the kubelet's next token is accepted.
 func ExampleCluster_DropOldKeys() {
 	entra, cluster, old := setUp()
-	if err := cluster.RotateKey(); err != nil {
-		log.Fatal(err)
-	}
+	cluster.RotateKey()
 	cluster.DropOldKeys()
 	next, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
 	if err != nil {
@@ -111,7 +109,8 @@ func ExampleCluster_DropOldKeys() {
 	// next token: <nil>
 }
 
-// A projected token is a file as in a pod. The program under test gets its path in AZURE_FEDERATED_TOKEN_FILE.
+// A projected token is a file, as in a pod. Give the program under test its path in
+// AZURE_FEDERATED_TOKEN_FILE.
 func ExampleCluster_Project() {
 	dir, err := os.MkdirTemp("", "volume") // in a test: t.TempDir()
 	if err != nil {
@@ -119,7 +118,7 @@ func ExampleCluster_Project() {
 	}
 	defer os.RemoveAll(dir)
 	var cluster entratest.Cluster
-	volume, err := cluster.Project(dir, "azure-identity-token", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+	volume, err := cluster.Project(dir, "", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -131,7 +130,7 @@ func ExampleCluster_Project() {
 	// Output: azure-identity-token true
 }
 
-// The kubelet replaces a token at 80 % of its lifetime, here by hand.
+// The kubelet replaces a token at 80% of its lifetime. A test does so with Rotate.
 func ExampleProjection_Rotate() {
 	dir, err := os.MkdirTemp("", "volume") // in a test: t.TempDir()
 	if err != nil {
@@ -139,7 +138,7 @@ func ExampleProjection_Rotate() {
 	}
 	defer os.RemoveAll(dir)
 	var cluster entratest.Cluster
-	volume, err := cluster.Project(dir, "azure-identity-token", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
+	volume, err := cluster.Project(dir, "", entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
 	if err != nil {
 		log.Fatal(err)
 	}

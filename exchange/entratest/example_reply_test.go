@@ -12,7 +12,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// token is a federated token of a cluster's, for a Server that takes any.
+// token returns a cluster's federated token, for a Server that accepts any.
 func token() string {
 	raw, err := new(entratest.Cluster).Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
 	if err != nil {
@@ -21,7 +21,7 @@ func token() string {
 	return raw
 }
 
-// What goes wrong is scripted, one reply for each request; then service is as usual.
+// Enqueue scripts failures, one reply for each request. Later requests are served as usual.
 func ExampleServer_Enqueue() {
 	var entra entratest.Server
 	entra.Enqueue(
@@ -39,7 +39,7 @@ func ExampleServer_Enqueue() {
 	// <nil>
 }
 
-// An outage lasts until it is ended.
+// SetReply simulates an outage until SetReply(nil) ends it.
 func ExampleServer_SetReply() {
 	var entra entratest.Server
 	entra.SetReply(new(entratest.Unavailable(30 * time.Second)))
@@ -53,7 +53,19 @@ func ExampleServer_SetReply() {
 	// <nil>
 }
 
-// Every refusal of Entra ID's has a code; its words, status and IDs follow from the code and the request.
+// ResetReplies drops the rest of a script, so that it does not affect the next part of a test.
+func ExampleServer_ResetReplies() {
+	var entra entratest.Server
+	entra.Enqueue(entratest.Refuse(53003), entratest.Refuse(53003))
+	fmt.Println(signIn(&entra, token()))
+	entra.ResetReplies()
+	fmt.Println(signIn(&entra, token()))
+	// Output:
+	// AADSTS53003: Access has been blocked by Conditional Access policies
+	// <nil>
+}
+
+// Refuse needs only the AADSTS code. The code and the request determine the text, status and IDs.
 func ExampleRefuse() {
 	var entra entratest.Server
 	entra.Enqueue(entratest.Refuse(53003))
@@ -61,7 +73,7 @@ func ExampleRefuse() {
 	// Output: AADSTS53003: Access has been blocked by Conditional Access policies
 }
 
-// A throttled client is to come back later.
+// Throttle tells the client when to try again.
 func ExampleThrottle() {
 	var entra entratest.Server
 	entra.Enqueue(entratest.Throttle(time.Minute))
@@ -74,7 +86,7 @@ func ExampleThrottle() {
 	// Output: 429 Too Many Requests 60
 }
 
-// An Entra ID that is overloaded may say for how long.
+// Unavailable can tell the client when to try again.
 func ExampleUnavailable() {
 	var entra entratest.Server
 	entra.Enqueue(entratest.Unavailable(0), entratest.Unavailable(30*time.Second))
@@ -91,7 +103,7 @@ func ExampleUnavailable() {
 	// 503 Service Unavailable, Retry-After "30"
 }
 
-// An Entra ID that is slow: whoever asks waits, or gives up.
+// SetDelay makes Entra ID slow. The client waits or gives up.
 func ExampleServer_SetDelay() {
 	var entra entratest.Server
 	entra.SetDelay(time.Hour)
@@ -106,7 +118,8 @@ func ExampleServer_SetDelay() {
 	// <nil>
 }
 
-// tokenRequest asks for a token without an HTTP client's help. It leaves out what makes it a good request.
+// tokenRequest returns a token request for Do. It has no fields, which does not matter if the reply
+// is scripted.
 func tokenRequest(ctx context.Context) *http.Request {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token", strings.NewReader(""))
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// The zero value takes any well-formed token that has not expired, of any issuer, for any tenant and client.
+// The zero value accepts any well-formed token that has not expired, from any issuer, for any
+// tenant and client.
 func ExampleServer() {
 	var entra entratest.Server
 	var cluster entratest.Cluster
@@ -33,7 +34,8 @@ func ExampleServer() {
 	// AADSTS50027: JWT token is invalid or malformed
 }
 
-// Do is what an HTTP client has, too, so any code that takes a transport can be given the Server.
+// Do has the signature of http.Client's method, so a Server can replace the client in code that
+// accepts a transport.
 func ExampleServer_Do() {
 	var entra entratest.Server
 	r, err := http.NewRequest(http.MethodGet, "https://login.microsoftonline.com/contoso.com/v2.0/.well-known/openid-configuration", nil)
@@ -55,8 +57,8 @@ func ExampleServer_Do() {
 	// Output: 200 OK https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token
 }
 
-// Behind a TLS server of net/http/httptest it serves other processes and other languages. The authority of a client is then the
-// server's URL.
+// Behind a TLS server of net/http/httptest, a Server serves other processes and other languages.
+// The client's authority is then the server's URL.
 func ExampleServer_ServeHTTP() {
 	var entra entratest.Server
 	server := httptest.NewTLSServer(&entra)
@@ -83,7 +85,7 @@ func ExampleServer_ServeHTTP() {
 	// Output: 200 OK Bearer 3599
 }
 
-// What the code under test sent can be looked at; it prints without the federated token.
+// Requests returns what the code under test sent. It prints without the federated token.
 func ExampleServer_Requests() {
 	var entra entratest.Server
 	if err := signIn(&entra, token()); err != nil {
@@ -95,7 +97,7 @@ func ExampleServer_Requests() {
 	// Output: token POST /contoso.com/oauth2/v2.0/token 11111111-2222-3333-4444-555555555555 application/x-www-form-urlencoded
 }
 
-// Counting starts anew after what came before the part that a test is about.
+// ForgetRequests restarts the count, after setup that the test is not about.
 func ExampleServer_ForgetRequests() {
 	var entra entratest.Server
 	if err := signIn(&entra, token()); err != nil {

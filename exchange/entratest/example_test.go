@@ -15,7 +15,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A Server is a transport: no socket, no certificates. The code under test, here signIn, is as it is in production but for that.
+// A Server is a transport that needs no socket and no certificates. Apart from the transport, the
+// code under test (here signIn) is the same as in production.
 func Example() {
 	var cluster entratest.Cluster
 	assertion, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
@@ -32,8 +33,8 @@ func Example() {
 	// token login.microsoftonline.com contoso.com https://vault.azure.net/.default
 }
 
-// signIn stands for the code under test: it exchanges a federated token for an access token. For code with an Azure SDK client, the
-// transport goes into the credential's ClientOptions.
+// signIn stands for the code under test: it exchanges a federated token for an access token. With
+// an Azure SDK client, the transport goes into the credential's ClientOptions.
 func signIn(transport policy.Transporter, assertion string) error {
 	options := &exchange.ClientOptions{}
 	options.Transport = transport
@@ -50,7 +51,7 @@ func signIn(transport policy.Transporter, assertion string) error {
 	})
 	if refusal, ok := errors.AsType[*exchange.Error](err); ok {
 		sentence, _, _ := strings.Cut(refusal.Description, ". ")
-		return errors.New(cmp.Or(sentence, http.StatusText(refusal.StatusCode)))
+		return errors.New(cmp.Or(strings.TrimSuffix(sentence, "."), http.StatusText(refusal.StatusCode)))
 	}
 	return err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A server that is known by another name than its address: here an Entra ID, with the authority's name.
+// A fake Entra ID serves TLS with the name of the real authority.
 func ExampleNewCA() {
 	var entra entratest.Server
 	ca, err := entratest.NewCA()
@@ -38,7 +38,8 @@ func ExampleNewCA() {
 	// Output: [login.microsoftonline.com]
 }
 
-// The token proxy of an AKS identity binding has an address in the cluster, a name of its own and a CA of its own.
+// The token proxy of an AKS identity binding has an address in the cluster, a separate server name,
+// and its own CA.
 func ExampleTokenProxy_ServeHTTP() {
 	var entra entratest.Server
 	ca, err := entratest.NewCA()
@@ -76,8 +77,8 @@ func ExampleTokenProxy_ServeHTTP() {
 	// Output: login.microsoftonline.com <nil>
 }
 
-// The token proxy of an AKS identity binding takes tokens for its own audience, and no others. Do is for clients that need no TLS
-// settings for it.
+// The token proxy of an AKS identity binding accepts only tokens for its own audience. Do serves
+// clients that need no TLS settings for the proxy.
 func ExampleTokenProxy_Do() {
 	var entra entratest.Server
 	proxy := &entratest.TokenProxy{Server: &entra}

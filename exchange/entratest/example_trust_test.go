@@ -9,7 +9,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// checkout is the federated credential of the workload that signIn is.
+// checkout is the federated credential of the workload that signIn stands for.
 var checkout = entratest.FederatedCredential{
 	TenantID: "contoso.com",
 	ClientID: "11111111-2222-3333-4444-555555555555",
@@ -17,7 +17,8 @@ var checkout = entratest.FederatedCredential{
 	Subject:  "system:serviceaccount:shop:checkout",
 }
 
-// setUp returns an Entra ID that trusts a cluster's service account, the cluster, and a token of that account.
+// setUp returns an Entra ID that trusts a cluster's service account, the cluster, and a token of
+// that account.
 func setUp() (entra *entratest.Server, cluster *entratest.Cluster, assertion string) {
 	entra, cluster = new(entratest.Server), new(entratest.Cluster)
 	if err := entra.TrustCluster(cluster, checkout); err != nil {
@@ -30,8 +31,8 @@ func setUp() (entra *entratest.Server, cluster *entratest.Cluster, assertion str
 	return entra, cluster, assertion
 }
 
-// From the first credential on, tokens are judged as Entra ID judges them: signature, issuer, subject, audience and times. Nothing
-// leaves the process.
+// Once a credential is registered, the server judges tokens as Entra ID does: signature, issuer,
+// subject, audience and times. Nothing leaves the process.
 func ExampleServer_TrustCluster() {
 	var entra entratest.Server
 	var cluster entratest.Cluster
@@ -56,7 +57,7 @@ func ExampleServer_TrustCluster() {
 	// AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:shop:orders'
 }
 
-// What Entra ID would not register is an error, which names all that is wrong.
+// Trust refuses what Entra ID would refuse. The error lists everything that is wrong.
 func ExampleServer_Trust() {
 	var entra entratest.Server
 	err := entra.Trust(entratest.FederatedCredential{
@@ -71,10 +72,10 @@ func ExampleServer_Trust() {
 	// Output:
 	// entratest:
 	// federated credential "checkout" of client "11111111-2222-3333-4444-555555555555" in tenant "contoso.com":
-	// the Issuer "http://issuer.example" is not an https URL; there are 2 Audiences, but a federated credential has exactly one
+	// the Issuer "http://issuer.example" is not an https URL; there are 2 Audiences; a federated credential has exactly one
 }
 
-// Somebody removes the federated credential.
+// The federated credential is removed.
 func ExampleServer_Revoke() {
 	entra, _, assertion := setUp()
 	if err := entra.Revoke(checkout); err != nil {
@@ -85,7 +86,7 @@ func ExampleServer_Revoke() {
 	// AADSTS70025: The client '11111111-2222-3333-4444-555555555555'(11111111-2222-3333-4444-555555555555) has no configured federated identity credentials
 }
 
-// An application that nobody made a federated credential for yet.
+// The application has no federated credential yet.
 func ExampleServer_AddApplication() {
 	var entra entratest.Server
 	if err := entra.AddApplication("contoso.com", "11111111-2222-3333-4444-555555555555"); err != nil {
@@ -96,7 +97,7 @@ func ExampleServer_AddApplication() {
 	// AADSTS70025: The client '11111111-2222-3333-4444-555555555555'(11111111-2222-3333-4444-555555555555) has no configured federated identity credentials
 }
 
-// Somebody disables the application.
+// The application is disabled.
 func ExampleServer_SetDisabled() {
 	entra, _, assertion := setUp()
 	if err := entra.SetDisabled("contoso.com", "11111111-2222-3333-4444-555555555555", true); err != nil {
@@ -107,7 +108,7 @@ func ExampleServer_SetDisabled() {
 	// AADSTS7000112: Application '11111111-2222-3333-4444-555555555555'(11111111-2222-3333-4444-555555555555) is disabled
 }
 
-// The tenant knows storage, and no key vault.
+// The tenant knows storage but not Key Vault.
 func ExampleServer_AllowResource() {
 	entra, _, assertion := setUp()
 	entra.AllowResource("https://storage.azure.com")
@@ -115,7 +116,7 @@ func ExampleServer_AllowResource() {
 	// Output: AADSTS500011: The resource principal named https://vault.azure.net was not found in the tenant named contoso.com
 }
 
-// The tenant's administrators let nobody in from here.
+// A Conditional Access policy of the tenant blocks the application.
 func ExampleServer_SetPolicy() {
 	entra, _, assertion := setUp()
 	if err := entra.SetPolicy("contoso.com", entratest.Policy{BlockedClients: []string{"11111111-2222-3333-4444-555555555555"}}); err != nil {
@@ -125,7 +126,7 @@ func ExampleServer_SetPolicy() {
 	// Output: AADSTS53003: Access has been blocked by Conditional Access policies
 }
 
-// The tenant lives in the cloud of the US government, and the code asks the public one.
+// The tenant is in the US Government cloud, but the code signs in to the public cloud.
 func ExampleServer_SetCloud() {
 	entra, _, assertion := setUp()
 	if err := entra.SetCloud("contoso.com", "login.microsoftonline.us"); err != nil {
@@ -135,7 +136,8 @@ func ExampleServer_SetCloud() {
 	// Output: AADSTS900382: Confidential Client is not supported in Cross Cloud request
 }
 
-// A clock that is off by more than the five minutes that Entra ID tolerates: the token looks expired to it.
+// The clocks differ by more than the five minutes that Entra ID tolerates, so the token looks
+// expired.
 func ExampleServer_clockSkew() {
 	entra, _, assertion := setUp()
 	entra.ClockSkew = 2 * time.Hour

@@ -15,27 +15,32 @@ func TestTrustRefusesWhatEntraRefuses(t *testing.T) {
 	long := strings.Repeat("ä", 600) // characters, not bytes
 	for name, row := range map[string]struct {
 		change func(*entratest.FederatedCredential)
-		want   string // "" is accepted
+		want   string // empty if the credential is accepted
 	}{
-		"good":                       {func(c *entratest.FederatedCredential) {}, ""},
-		"no tenant":                  {func(c *entratest.FederatedCredential) { c.TenantID = "" }, "TenantID is empty"},
-		"no client":                  {func(c *entratest.FederatedCredential) { c.ClientID = "" }, "ClientID is empty"},
-		"no issuer":                  {func(c *entratest.FederatedCredential) { c.Issuer = "" }, `the Issuer "" is not an https URL`},
-		"issuer over plain HTTP":     {func(c *entratest.FederatedCredential) { c.Issuer = "http://issuer.example" }, "not an https URL"},
-		"issuer without a host":      {func(c *entratest.FederatedCredential) { c.Issuer = "https:///path" }, "not an https URL"},
-		"issuer is no URL":           {func(c *entratest.FederatedCredential) { c.Issuer = "https://a b" }, "not an https URL"},
-		"issuer of 600 characters":   {func(c *entratest.FederatedCredential) { c.Issuer = "https://i.example/" + long[:2*582] }, ""},
-		"issuer of 601 characters":   {func(c *entratest.FederatedCredential) { c.Issuer = "https://i.example/" + long[:2*583] }, "Issuer has 601 characters, but may have 600"},
-		"no subject":                 {func(c *entratest.FederatedCredential) { c.Subject = "" }, "Subject is empty"},
-		"subject of 600 characters":  {func(c *entratest.FederatedCredential) { c.Subject = long }, ""},
-		"subject of 601 characters":  {func(c *entratest.FederatedCredential) { c.Subject = long + "x" }, "Subject has 601 characters, but may have 600"},
-		"two audiences":              {func(c *entratest.FederatedCredential) { c.Audiences = []string{"a", "b"} }, "there are 2 Audiences"},
-		"empty audience":             {func(c *entratest.FederatedCredential) { c.Audiences = []string{""} }, "the audience is empty"},
-		"another audience":           {func(c *entratest.FederatedCredential) { c.Audiences = []string{"api://AKSIdentityBinding"} }, ""},
-		"two faults, named together": {func(c *entratest.FederatedCredential) { c.TenantID, c.Subject = "", "" }, "TenantID is empty; Subject is empty"},
+		"good":                      {func(c *entratest.FederatedCredential) {}, ""},
+		"no tenant":                 {func(c *entratest.FederatedCredential) { c.TenantID = "" }, "TenantID is empty"},
+		"name of 3 characters":      {func(c *entratest.FederatedCredential) { c.Name = "a-1" }, ""},
+		"name of 120 characters":    {func(c *entratest.FederatedCredential) { c.Name = strings.Repeat("a", 120) }, ""},
+		"name of 2 characters":      {func(c *entratest.FederatedCredential) { c.Name = "ab" }, `the Name "ab" does not have the form`},
+		"name of 121 characters":    {func(c *entratest.FederatedCredential) { c.Name = strings.Repeat("a", 121) }, "does not have the form"},
+		"name with a dot":           {func(c *entratest.FederatedCredential) { c.Name = "shop.orders" }, `the Name "shop.orders" does not have the form ^[a-zA-Z0-9][a-zA-Z0-9-_]{2,119}$`},
+		"no client":                 {func(c *entratest.FederatedCredential) { c.ClientID = "" }, "ClientID is empty"},
+		"no issuer":                 {func(c *entratest.FederatedCredential) { c.Issuer = "" }, `the Issuer "" is not an https URL`},
+		"issuer over plain HTTP":    {func(c *entratest.FederatedCredential) { c.Issuer = "http://issuer.example" }, "not an https URL"},
+		"issuer without a host":     {func(c *entratest.FederatedCredential) { c.Issuer = "https:///path" }, "not an https URL"},
+		"issuer is not a URL":       {func(c *entratest.FederatedCredential) { c.Issuer = "https://a b" }, "not an https URL"},
+		"issuer of 600 characters":  {func(c *entratest.FederatedCredential) { c.Issuer = "https://i.example/" + long[:2*582] }, ""},
+		"issuer of 601 characters":  {func(c *entratest.FederatedCredential) { c.Issuer = "https://i.example/" + long[:2*583] }, "Issuer has 601 characters; at most 600 are allowed"},
+		"no subject":                {func(c *entratest.FederatedCredential) { c.Subject = "" }, "Subject is empty"},
+		"subject of 600 characters": {func(c *entratest.FederatedCredential) { c.Subject = long }, ""},
+		"subject of 601 characters": {func(c *entratest.FederatedCredential) { c.Subject = long + "x" }, "Subject has 601 characters; at most 600 are allowed"},
+		"two audiences":             {func(c *entratest.FederatedCredential) { c.Audiences = []string{"a", "b"} }, "there are 2 Audiences"},
+		"empty audience":            {func(c *entratest.FederatedCredential) { c.Audiences = []string{""} }, "the audience is empty"},
+		"another audience":          {func(c *entratest.FederatedCredential) { c.Audiences = []string{"api://AKSIdentityBinding"} }, ""},
+		"two faults, one error":     {func(c *entratest.FederatedCredential) { c.TenantID, c.Subject = "", "" }, "TenantID is empty; Subject is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := credential()
+			c := federated()
 			row.change(&c)
 			s := new(entratest.Server)
 			err := s.Trust(c)
@@ -45,27 +50,27 @@ func TestTrustRefusesWhatEntraRefuses(t *testing.T) {
 			}
 			require.ErrorContains(t, err, row.want)
 			assert.ErrorContains(t, err, "entratest: federated credential")
-			assert.Zero(t, codeOf(t, s, validForm(t)), "nothing has changed: the server is lenient")
+			assert.Zero(t, codeOf(t, s, validForm(t)), "nothing is registered, so the server is still lenient")
 		})
 	}
 }
 
-func TestTrustRefusesASecondCredentialForTheSame(t *testing.T) {
+func TestTrustRefusesDuplicateCredentials(t *testing.T) {
 	s := new(entratest.Server)
-	first := credential()
+	first := federated()
 	first.Name = "first"
 	require.NoError(t, s.Trust(first))
 	for name, row := range map[string]struct {
 		change func(*entratest.FederatedCredential)
 		want   string
 	}{
-		"issuer and subject":                {func(c *entratest.FederatedCredential) { c.Name = "second" }, "has this issuer and subject"},
-		"whatever the audience":             {func(c *entratest.FederatedCredential) { c.Name, c.Audiences = "second", []string{"x"} }, "has this issuer and subject"},
-		"whatever the case of the identity": {func(c *entratest.FederatedCredential) { c.Name, c.TenantID = "second", "CONTOSO" }, "has this issuer and subject"},
-		"name":                              {func(c *entratest.FederatedCredential) { c.Subject = "another" }, `federated credential "first"`},
-		"subject in another case":           {func(c *entratest.FederatedCredential) { c.Name, c.Subject = "", strings.ToUpper(subject) }, ""},
-		"another client":                    {func(c *entratest.FederatedCredential) { c.ClientID = bareClientID }, ""},
-		"another tenant":                    {func(c *entratest.FederatedCredential) { c.TenantID = "fabrikam" }, ""},
+		"issuer and subject":      {func(c *entratest.FederatedCredential) { c.Name = "second" }, "already has a credential with this issuer and subject"},
+		"other audience":          {func(c *entratest.FederatedCredential) { c.Name, c.Audiences = "second", []string{"x"} }, "already has a credential with this issuer and subject"},
+		"tenant in another case":  {func(c *entratest.FederatedCredential) { c.Name, c.TenantID = "second", "CONTOSO" }, "already has a credential with this issuer and subject"},
+		"name":                    {func(c *entratest.FederatedCredential) { c.Subject = "another" }, `federated credential "first"`},
+		"subject in another case": {func(c *entratest.FederatedCredential) { c.Name, c.Subject = "", strings.ToUpper(subject) }, ""},
+		"another client":          {func(c *entratest.FederatedCredential) { c.ClientID = bareClientID }, ""},
+		"another tenant":          {func(c *entratest.FederatedCredential) { c.TenantID = "fabrikam" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := first
@@ -79,7 +84,7 @@ func TestTrustRefusesASecondCredentialForTheSame(t *testing.T) {
 	}
 }
 
-func TestAnIdentityHasTwentyCredentials(t *testing.T) {
+func TestIdentityHasAtMostTwentyCredentials(t *testing.T) {
 	s := new(entratest.Server)
 	cluster := new(entratest.Cluster)
 	nth := func(n int) entratest.FederatedCredential {
@@ -90,7 +95,7 @@ func TestAnIdentityHasTwentyCredentials(t *testing.T) {
 	for n := range 20 {
 		require.NoError(t, s.TrustCluster(cluster, nth(n)))
 	}
-	require.ErrorContains(t, s.TrustCluster(cluster, nth(20)), "has 20 federated credentials already")
+	require.ErrorContains(t, s.TrustCluster(cluster, nth(20)), "already has 20 federated credentials")
 	present := func(n int) int {
 		raw, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: fmt.Sprintf("app-%d", n)})
 		require.NoError(t, err)

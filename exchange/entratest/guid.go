@@ -10,8 +10,24 @@ import (
 
 var guidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// tenantForm is what Entra takes for a tenant: a GUID or a DNS name.
+// tenantForm matches what Entra accepts as a tenant: a GUID or a DNS name.
 var tenantForm = regexp.MustCompile(`^[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?$`)
+
+// canonical returns an ID as Entra writes it: a GUID in lower case, anything else unchanged.
+func canonical(id string) string {
+	if guidForm.MatchString(id) {
+		return strings.ToLower(id)
+	}
+	return id
+}
+
+// tenantGUID returns the GUID of a tenant. A domain maps to a fixed GUID.
+func tenantGUID(tenant string) string {
+	if guidForm.MatchString(tenant) {
+		return strings.ToLower(tenant)
+	}
+	return guidOf("tenant", strings.ToLower(tenant))
+}
 
 // newGUID returns a random GUID.
 func newGUID() string {
@@ -20,13 +36,13 @@ func newGUID() string {
 	return formatGUID(b[:], 4)
 }
 
-// guidOf returns the same GUID for the same parts, so that a test can be run again and see the same identifiers.
+// guidOf derives a GUID from parts, so that a test sees the same identifiers in every run.
 func guidOf(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return formatGUID(sum[:16], 8)
 }
 
-// formatGUID writes 16 bytes as a GUID of an RFC 9562 version: 4 is random, 8 is of the maker's own device.
+// formatGUID formats 16 bytes as a GUID of an RFC 9562 version: 4 is random, 8 is custom.
 func formatGUID(b []byte, version byte) string {
 	b[6] = b[6]&0x0f | version<<4
 	b[8] = b[8]&0x3f | 0x80

@@ -17,9 +17,12 @@ import (
 const (
 	tokenURL = "https://login.microsoftonline.com/contoso/oauth2/v2.0/token"
 	clientID = "11111111-2222-3333-4444-555555555555"
+
+	// contosoID is the fake's GUID for the tenant contoso, the same in every run.
+	contosoID = "11317efc-07e4-8a3b-87a7-cba61a1c2488"
 )
 
-// validForm is a request as a client with a federated credential sends it.
+// validForm returns the form of a client with a federated credential.
 func validForm(t testing.TB) url.Values {
 	t.Helper()
 	assertion, err := new(entratest.Cluster).Token(entratest.TokenRequest{})
@@ -53,7 +56,7 @@ func get(t testing.TB, target string) *http.Request {
 	return r
 }
 
-// do returns the reply and its body.
+// do sends r and returns the reply and its body.
 func do(t testing.TB, s *entratest.Server, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	reply, err := s.Do(r)

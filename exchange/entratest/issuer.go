@@ -15,29 +15,31 @@ import (
 	"time"
 )
 
-// errUnreachable: an issuer gave no answer, or none with status 200.
+// errUnreachable means that an issuer did not reply with status 200, or not at all.
 var errUnreachable = errors.New("the issuer cannot be reached")
 
-// discoveryClient is what an HTTPClient of nil means.
+// discoveryClient is the default for Server.HTTPClient.
 var discoveryClient = &http.Client{Timeout: 10 * time.Second}
 
-// keySet holds an issuer's RSA keys by kid.
-type keySet map[string]*rsa.PublicKey
+// keySet holds an issuer's RSA keys by kid. RFC 7517 section 4.5 only recommends that each key has
+// its own kid.
+type keySet map[string][]*rsa.PublicKey
 
-// keptKeys are the keys of an issuer, and when they were fetched.
-type keptKeys struct {
+// cachedKeys holds an issuer's keys and when they were fetched.
+type cachedKeys struct {
 	keySet
 	at time.Time
 }
 
-// keysOf returns an issuer's keys. A failure is not remembered: the next assertion asks again.
-func (s *Server) keysOf(ctx context.Context, issuer string, now time.Time) (keySet, error) {
+// keysOf returns an issuer's keys with the given kid, from the cache or from the issuer. Failures
+// are not cached.
+func (s *Server) keysOf(ctx context.Context, issuer, kid string, now time.Time) ([]*rsa.PublicKey, error) {
 	s.mu.Lock()
-	kept, ok := s.keys[issuer]
+	cached := s.keys[issuer]
 	do := s.transport(issuer)
 	s.mu.Unlock()
-	if ok && now.Sub(kept.at) < s.KeyCache {
-		return kept.keySet, nil
+	if keys := cached.keySet[kid]; len(keys) > 0 && now.Sub(cached.at) < s.KeyCache {
+		return keys, nil
 	}
 	fetched, err := fetchKeys(ctx, do, issuer)
 	if err != nil {
@@ -47,17 +49,17 @@ func (s *Server) keysOf(ctx context.Context, issuer string, now time.Time) (keyS
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.keys == nil {
-			s.keys = map[string]keptKeys{}
+			s.keys = map[string]cachedKeys{}
 		}
-		s.keys[issuer] = keptKeys{fetched, now}
+		s.keys[issuer] = cachedKeys{fetched, now}
 	}
-	return fetched, nil
+	return fetched[kid], nil
 }
 
-// transport is how an issuer is asked.
+// transport sends a request to an issuer.
 type transport func(*http.Request) (*http.Response, error)
 
-// transport chooses one. The caller holds the lock.
+// transport returns the transport for an issuer. The caller holds the lock.
 func (s *Server) transport(issuer string) transport {
 	if cluster := s.clusters[issuer]; cluster != nil {
 		return cluster.Do
@@ -65,7 +67,8 @@ func (s *Server) transport(issuer string) transport {
 	return cmp.Or(s.HTTPClient, discoveryClient).Do
 }
 
-// fetchKeys follows OpenID Connect Discovery 1.0, section 4: the document is for an issuer only if it names it, letter by letter.
+// fetchKeys follows OpenID Connect Discovery 1.0, section 4: the document must name exactly this
+// issuer.
 func fetchKeys(ctx context.Context, do transport, issuer string) (keySet, error) {
 	document, err := fetch(ctx, do, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
@@ -76,7 +79,7 @@ func fetchKeys(ctx context.Context, do transport, issuer string) (keySet, error)
 	case err != nil:
 		return nil, fmt.Errorf("openid-configuration: %w", err)
 	case configuration.Issuer != issuer:
-		return nil, fmt.Errorf("openid-configuration: it is of the issuer %q, not of %q", configuration.Issuer, issuer)
+		return nil, fmt.Errorf("openid-configuration: it names the issuer %q instead of %q", configuration.Issuer, issuer)
 	case !strings.HasPrefix(configuration.JWKSURI, "https://"):
 		return nil, fmt.Errorf("openid-configuration: jwks_uri %q is not an https URL", configuration.JWKSURI)
 	}
@@ -87,23 +90,27 @@ func fetchKeys(ctx context.Context, do transport, issuer string) (keySet, error)
 	return parseKeys(set)
 }
 
-// parseKeys passes over the keys that cannot have signed with RS256, as RFC 7517 section 5 asks for, and over those without
-// a kid, which no assertion can name.
+// parseKeys skips keys that it does not understand, as RFC 7517 section 5 recommends, keys that are
+// not for RS256, and keys without a kid, which no assertion can name.
 func parseKeys(document []byte) (keySet, error) {
-	var set jwkSet
+	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal(document, &set); err != nil {
 		return nil, fmt.Errorf("JWKS: %w", err)
 	}
 	keys := keySet{}
-	for _, key := range set.Keys {
+	for _, member := range set.Keys {
+		var key jwk
+		if json.Unmarshal(member, &key) != nil {
+			continue
+		}
 		if public := key.public(); public != nil && key.Kid != "" {
-			keys[key.Kid] = public
+			keys[key.Kid] = append(keys[key.Kid], public)
 		}
 	}
 	return keys, nil
 }
 
-// public returns nil for a key that is not for RS256.
+// public returns the key, or nil if it is not for RS256.
 func (k jwk) public() *rsa.PublicKey {
 	if k.Kty != "RSA" || k.Use != "" && k.Use != "sig" || k.Alg != "" && k.Alg != "RS256" {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -35,7 +36,8 @@ var issuerKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// documents is an issuer that is no Cluster: what it answers, by URL, with status 200. Nothing else is reached.
+// documents is an issuer other than a Cluster: the documents it serves, by URL. The document "down"
+// stands for a 503. Any other URL cannot be reached.
 type documents map[string]string
 
 func (d documents) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -57,6 +59,9 @@ func goodDocuments() documents {
 	}
 }
 
+// anotherK1 is another key with the kid of the issuer's key.
+const anotherK1 = `{"kid":"k1","kty":"RSA","use":"sig","n":"2Q","e":"AQAB"}`
+
 func publicKey(kid, kty, use, alg string) string {
 	key := issuerKey()
 	encode := base64.RawURLEncoding.EncodeToString
@@ -64,7 +69,8 @@ func publicKey(kid, kty, use, alg string) string {
 		`","e":"` + encode(big.NewInt(int64(key.E)).Bytes()) + `"}`
 }
 
-// attempt is one token request, and the issuer behind it. Tests spoil one thing about a good one.
+// attempt is a token request and the issuer of its assertion. Each test breaks one part of a good
+// attempt.
 type attempt struct {
 	host, tenant, client string
 	scope, claimsParam   string
@@ -76,7 +82,7 @@ type attempt struct {
 	issuer               documents
 }
 
-// goodAttempt has an assertion that is valid for an hour from now.
+// goodAttempt returns an attempt whose assertion is valid for an hour from now.
 func goodAttempt(now int64) *attempt {
 	return &attempt{
 		host: "login.microsoftonline.com", tenant: "contoso", client: clientID, scope: "https://vault.azure.net/.default",
@@ -90,9 +96,7 @@ func goodAttempt(now int64) *attempt {
 func (a *attempt) assertion(t testing.TB) string {
 	t.Helper()
 	token := jwt.NewWithClaims(a.method, a.claims)
-	for name, value := range a.header {
-		token.Header[name] = value
-	}
+	maps.Copy(token.Header, a.header)
 	raw, err := token.SignedString(a.key)
 	require.NoError(t, err)
 	return a.tamper(raw)
@@ -113,7 +117,7 @@ func (a *attempt) form(t testing.TB) url.Values {
 	return form
 }
 
-// send returns the reply's status, the AADSTS code or 0, and the body.
+// send sends the request. code is the AADSTS code, or 0 for a token.
 func (a *attempt) send(t testing.TB, s *entratest.Server) (reply *http.Response, code int, body string) {
 	t.Helper()
 	if a.issuer != nil {
@@ -134,23 +138,24 @@ func sendForm(t testing.TB, s *entratest.Server, target string, form url.Values)
 	return reply, code, body
 }
 
-// credential matches a good attempt.
-func credential() entratest.FederatedCredential {
+// federated returns the federated credential that matches a good attempt.
+func federated() entratest.FederatedCredential {
 	return entratest.FederatedCredential{TenantID: "contoso", ClientID: clientID, Issuer: issuerURL, Subject: subject}
 }
 
-// trusting returns a server that knows the credential, and another application without any.
+// trusting returns a server with that credential, and a second application without any.
 func trusting(t testing.TB) *entratest.Server {
 	t.Helper()
 	s := new(entratest.Server)
-	require.NoError(t, s.Trust(credential()))
+	require.NoError(t, s.Trust(federated()))
 	require.NoError(t, s.AddApplication("contoso", bareClientID))
 	return s
 }
 
 const bareClientID = "99999999-2222-3333-4444-555555555555"
 
-// inCluster returns the form of a good request with a token of the cluster, for the service account shop/checkout.
+// inCluster returns a valid form with a token of the cluster, for the service account
+// shop/checkout.
 func inCluster(t testing.TB, c *entratest.Cluster) url.Values {
 	t.Helper()
 	raw, err := c.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout"})
@@ -158,16 +163,16 @@ func inCluster(t testing.TB, c *entratest.Cluster) url.Values {
 	return with(validForm(t), "client_assertion", raw)
 }
 
-// codeOf sends a form to the tenant contoso and returns the AADSTS code, 0 for a token.
+// codeOf sends a form to the tenant contoso and returns the AADSTS code, or 0 for a token.
 func codeOf(t testing.TB, s *entratest.Server, form url.Values) int {
 	t.Helper()
 	_, code, _ := sendForm(t, s, tokenURL, form)
 	return code
 }
 
-// clusterCredential is credential without an issuer, for TrustCluster.
+// clusterCredential is federated without an issuer, for TrustCluster.
 func clusterCredential() entratest.FederatedCredential {
-	c := credential()
+	c := federated()
 	c.Issuer = ""
 	return c
 }

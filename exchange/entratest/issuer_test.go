@@ -28,7 +28,7 @@ func TestDiscoveryOverTLS(t *testing.T) {
 			require.NoError(t, s.Trust(c))
 			assert.Zero(t, codeOf(t, &s, inCluster(t, cluster)))
 
-			require.NoError(t, cluster.RotateKey())
+			cluster.RotateKey()
 			assert.Zero(t, codeOf(t, &s, inCluster(t, cluster)))
 			cluster.SetUnavailable(true)
 			assert.Equal(t, 90061, codeOf(t, &s, inCluster(t, cluster)))
@@ -36,7 +36,7 @@ func TestDiscoveryOverTLS(t *testing.T) {
 	}
 }
 
-func TestIssuerThatTheSystemDoesNotTrust(t *testing.T) {
+func TestIssuerWithAnUntrustedCertificate(t *testing.T) {
 	cluster := new(entratest.Cluster)
 	web := httptest.NewTLSServer(cluster)
 	defer web.Close()
@@ -47,10 +47,10 @@ func TestIssuerThatTheSystemDoesNotTrust(t *testing.T) {
 	require.NoError(t, s.Trust(c))
 	reply, code, _ := sendForm(t, &s, tokenURL, inCluster(t, cluster))
 	assert.Equal(t, 90061, code)
-	assert.Contains(t, reply.Header.Get("X-Entratest-Cause"), "certificate", "the test's author is told why")
+	assert.Contains(t, reply.Header.Get("X-Entratest-Cause"), "certificate", "the header says why")
 }
 
-func TestIssuerThatIsGone(t *testing.T) {
+func TestIssuerThatCannotBeReached(t *testing.T) {
 	cluster := new(entratest.Cluster)
 	web := httptest.NewTLSServer(cluster)
 	cluster.Issuer = web.URL
@@ -63,7 +63,17 @@ func TestIssuerThatIsGone(t *testing.T) {
 	assert.Equal(t, 90061, codeOf(t, &s, inCluster(t, cluster)))
 }
 
-func TestDocumentsAreBounded(t *testing.T) {
+// Two keys with the same kid are the issuer's mistake. If neither verifies the token, the cause
+// says so.
+func TestSeveralKeysWithTheSameKid(t *testing.T) {
+	s, a := trusting(t), goodAttempt(time.Now().Unix())
+	a.issuer[jwksURL] = `{"keys":[` + anotherK1 + `,` + anotherK1 + `]}`
+	reply, code, _ := a.send(t, s)
+	assert.Equal(t, 7000274, code)
+	assert.Contains(t, reply.Header.Get("X-Entratest-Cause"), `2 keys have the kid "k1"`)
+}
+
+func TestIssuerDocumentsAreBounded(t *testing.T) {
 	s, a := trusting(t), goodAttempt(time.Now().Unix())
 	a.issuer[jwksURL] += strings.Repeat(" ", 1<<20)
 	_, code, _ := a.send(t, s)
@@ -86,12 +96,12 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestRotationCountsAtOnceWithoutAKeyCache(t *testing.T) {
+func TestRotationTakesEffectAtOnceWithoutAKeyCache(t *testing.T) {
 	var s entratest.Server
 	var cluster entratest.Cluster
 	require.NoError(t, s.TrustCluster(&cluster, clusterCredential()))
 	before := inCluster(t, &cluster)
-	require.NoError(t, cluster.RotateKey())
+	cluster.RotateKey()
 	after := inCluster(t, &cluster)
 	assert.Zero(t, codeOf(t, &s, before))
 	assert.Zero(t, codeOf(t, &s, after))
@@ -107,22 +117,20 @@ func TestRotationWithAKeyCache(t *testing.T) {
 		require.NoError(t, s.TrustCluster(&cluster, clusterCredential()))
 		before := inCluster(t, &cluster)
 		assert.Zero(t, codeOf(t, &s, before))
-		require.NoError(t, cluster.RotateKey())
+		cluster.RotateKey()
 		cluster.DropOldKeys()
 		after := inCluster(t, &cluster)
 
 		time.Sleep(25*time.Minute - time.Nanosecond)
-		assert.Equal(t, 7000272, codeOf(t, &s, after), "the new key is not known yet")
-		assert.Zero(t, codeOf(t, &s, before), "the old one still is")
-		time.Sleep(time.Nanosecond)
-		assert.Zero(t, codeOf(t, &s, after))
-		assert.Equal(t, 7000272, codeOf(t, &s, before))
+		assert.Zero(t, codeOf(t, &s, before), "a removed key is still cached")
+		assert.Zero(t, codeOf(t, &s, after), "an unknown key is fetched")
+		assert.Equal(t, 7000272, codeOf(t, &s, before), "the fetch replaced all keys")
 
 		cluster.SetUnavailable(true)
-		assert.Zero(t, codeOf(t, &s, after), "kept keys outlast an outage of the issuer")
+		assert.Zero(t, codeOf(t, &s, after), "cached keys outlast the issuer's outage")
 		time.Sleep(25 * time.Minute)
 		assert.Equal(t, 90061, codeOf(t, &s, after))
 		cluster.SetUnavailable(false)
-		assert.Zero(t, codeOf(t, &s, after), "a failure is not kept")
+		assert.Zero(t, codeOf(t, &s, after), "failures are not cached")
 	})
 }

@@ -14,14 +14,15 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-const exampleSecret = "not a key of anyone"
+const exampleSecret = "not a real key"
 
-// Every row spoils one thing about a request that is accepted. The source is where the code, its status and its words have
-// been seen; "reference" is Microsoft's list of codes, where the status is that of the code's siblings.
+// Each row breaks one part of a valid request. source is where the code, status and wording were
+// seen. "reference" is Microsoft's list of codes. It has no statuses, so the status is that of
+// similar codes.
 func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 	const times = "Current time: 2000-01-01T00:00:00.0000000Z, "
 	for name, row := range map[string]struct {
-		spoil  func(*attempt)
+		fault  func(*attempt)
 		status int
 		oauth  string
 		code   int
@@ -37,8 +38,12 @@ func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 		"client without credentials": {func(a *attempt) { a.client = bareClientID },
 			401, "invalid_client", 70025, "The client '" + bareClientID + "'(" + bareClientID + ") has no configured federated identity credentials.", "reference"},
 
-		"no JWT": {func(a *attempt) { a.tamper = func(string) string { return "{}" } },
+		"not a JWT": {func(a *attempt) { a.tamper = func(string) string { return "{}" } },
 			400, "invalid_request", 50027, "JWT token is invalid or malformed.", "Azure/kubelogin#413"},
+		"unsupported header": {func(a *attempt) { a.header["gty"] = []string{"authorization_code"} },
+			400, "invalid_request", 5002726, "Found unsupported token header. Supported headers are: 'typ', 'alg', 'kid', 'x5t', 'x5c'.", "FusionAuth/fusionauth-issues#2886"},
+		"access token's type": {func(a *attempt) { a.header["typ"] = "at+jwt" },
+			400, "invalid_request", 5002727, "Invalid JWT header type specified. Allowed types: 'JWT','http://openid.net/specs/jwt/1.0'.", "FusionAuth/fusionauth-issues#2886"},
 		"algorithm RS384": {func(a *attempt) { a.method = jwt.SigningMethodRS384 },
 			400, "invalid_request", 5002738, "Invalid JWT token. 'RS384' is not a supported signature algorithm.", "microsoft-identity-web#3467"},
 		"algorithm HS256": {func(a *attempt) { a.method, a.key = jwt.SigningMethodHS256, []byte(exampleSecret) },
@@ -56,7 +61,7 @@ func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 			401, "invalid_client", 700211, "issuer '" + strings.TrimSuffix(issuerURL, "/") + "'.", "Azure/azure-workload-identity#1200"},
 		"issuer in another case": {func(a *attempt) { a.claims["iss"] = strings.ToUpper(issuerURL) },
 			401, "invalid_client", 700211, "presented assertion issuer", "workload-identity-federation-considerations"},
-		"issuer that is no URL": {func(a *attempt) { a.claims["iss"] = "https://a b/" },
+		"issuer that is not a URL": {func(a *attempt) { a.claims["iss"] = "https://a b/" },
 			401, "invalid_client", 700211, "presented assertion issuer 'https://a b/'.", "Azure/azure-workload-identity#1200"},
 		"no issuer": {func(a *attempt) { delete(a.claims, "iss") },
 			401, "invalid_client", 700211, "presented assertion issuer ''.", "Azure/azure-workload-identity#1200"},
@@ -82,24 +87,24 @@ func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 		"not yet valid": {func(a *attempt) { a.claims["nbf"] = int64(946685101) },
 			401, "invalid_client", 700024, times + "assertion valid from 2000-01-01T00:05:01.0000000Z, expiry time of assertion 2000-01-01T01:00:00.0000000Z.", "Azure/azure-sdk-for-rust#1739"},
 
-		"issuer not reached": {func(a *attempt) { a.issuer = documents{} },
+		"issuer cannot be reached": {func(a *attempt) { a.issuer = documents{} },
 			400, "invalid_request", 90061, "Request to External OIDC endpoint failed.", "Azure/azure-workload-identity#605"},
 		"issuer down": {func(a *attempt) { a.issuer[discovery] = "down" },
 			400, "invalid_request", 90061, "Request to External OIDC endpoint failed.", "Azure/azure-workload-identity#642"},
-		"keys not reached": {func(a *attempt) { delete(a.issuer, jwksURL) },
+		"keys cannot be fetched": {func(a *attempt) { delete(a.issuer, jwksURL) },
 			400, "invalid_request", 90061, "Request to External OIDC endpoint failed.", "Azure/azure-workload-identity#642"},
-		"discovery no JSON": {func(a *attempt) { a.issuer[discovery] = "<html>" },
+		"discovery is not JSON": {func(a *attempt) { a.issuer[discovery] = "<html>" },
 			400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "Azure/azure-workload-identity#1130"},
 		"discovery of another issuer": {func(a *attempt) {
 			a.issuer[discovery] = `{"issuer":"` + strings.TrimSuffix(issuerURL, "/") + `","jwks_uri":"` + jwksURL + `"}`
 		}, 400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "OpenID Connect Discovery 1.0, 4.3"},
-		"keys over plain HTTP": {func(a *attempt) {
+		"jwks_uri over plain HTTP": {func(a *attempt) {
 			a.issuer[discovery] = `{"issuer":"` + issuerURL + `","jwks_uri":"http://keys.example/jwks"}`
 		}, 400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "OpenID Connect Discovery 1.0, 3"},
-		"keys at no URL": {func(a *attempt) {
+		"jwks_uri is not a URL": {func(a *attempt) {
 			a.issuer[discovery] = `{"issuer":"` + issuerURL + `","jwks_uri":"https://a b/"}`
 		}, 400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "OpenID Connect Discovery 1.0, 3"},
-		"keys no JSON": {func(a *attempt) { a.issuer[jwksURL] = "[]" },
+		"keys are not JSON": {func(a *attempt) { a.issuer[jwksURL] = "[]" },
 			400, "invalid_request", 50166, "Request to External OIDC endpoint failed.", "Azure/azure-cli#28863"},
 
 		"unknown key": {func(a *attempt) { a.header["kid"] = "k2" },
@@ -108,13 +113,13 @@ func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 			401, "invalid_client", 7000272, "could not be found in the metadata", "Azure/azure-workload-identity#1232"},
 		"no keys": {func(a *attempt) { a.issuer[jwksURL] = `{"keys":[]}` },
 			401, "invalid_client", 7000272, "could not be found in the metadata", "Azure/azure-workload-identity#1232"},
-		"key is no RSA key": {func(a *attempt) { a.issuer[jwksURL] = `{"keys":[` + publicKey("k1", "EC", "sig", "RS256") + `]}` },
+		"key is not an RSA key": {func(a *attempt) { a.issuer[jwksURL] = `{"keys":[` + publicKey("k1", "EC", "sig", "RS256") + `]}` },
 			401, "invalid_client", 7000272, "could not be found in the metadata", "RFC 7517, 4.1"},
 		"key is for encryption": {func(a *attempt) { a.issuer[jwksURL] = `{"keys":[` + publicKey("k1", "RSA", "enc", "RS256") + `]}` },
 			401, "invalid_client", 7000272, "could not be found in the metadata", "RFC 7517, 4.2"},
 		"key is for RS512": {func(a *attempt) { a.issuer[jwksURL] = `{"keys":[` + publicKey("k1", "RSA", "sig", "RS512") + `]}` },
 			401, "invalid_client", 7000272, "could not be found in the metadata", "RFC 7517, 4.4"},
-		"key without numbers": {func(a *attempt) { a.issuer[jwksURL] = `{"keys":[{"kid":"k1","kty":"RSA"}]}` },
+		"key without modulus and exponent": {func(a *attempt) { a.issuer[jwksURL] = `{"keys":[{"kid":"k1","kty":"RSA"}]}` },
 			401, "invalid_client", 7000272, "could not be found in the metadata", "RFC 7518, 6.3.1"},
 		"signature of other claims": {func(a *attempt) {
 			other := goodAttempt(time.Now().Unix())
@@ -129,9 +134,9 @@ func TestStrictServerRefusesOneFaultAtATime(t *testing.T) {
 			require.NotEmpty(t, row.source)
 			synctest.Test(t, func(t *testing.T) {
 				s, now := trusting(t), time.Now().Unix()
-				spoiled := goodAttempt(now)
-				row.spoil(spoiled)
-				reply, code, body := spoiled.send(t, s)
+				faulty := goodAttempt(now)
+				row.fault(faulty)
+				reply, code, body := faulty.send(t, s)
 				got := decode[errorReply](t, body)
 				assert.Equal(t, row.code, code, body)
 				assert.Equal(t, row.status, reply.StatusCode)
@@ -153,19 +158,25 @@ func TestStrictServerAcceptsTheLimits(t *testing.T) {
 		"five minutes before nbf":           func(a *attempt) { a.claims["nbf"] = int64(946685100) },
 		"a lifetime of 25 h":                func(a *attempt) { a.claims["iat"] = a.claims["exp"].(int64) - 25*3600 },
 		"no nbf":                            func(a *attempt) { delete(a.claims, "nbf") },
+		"no type":                           func(a *attempt) { delete(a.header, "typ") },
+		"the other type":                    func(a *attempt) { a.header["typ"] = "http://openid.net/specs/jwt/1.0" },
+		"a certificate in the header":       func(a *attempt) { a.header["x5t"], a.header["x5c"] = "AA", []string{"AA"} },
 		"the audience as a string":          func(a *attempt) { a.claims["aud"] = audience },
 		"a second audience":                 func(a *attempt) { a.claims["aud"] = []string{"other", audience} },
 		"a key without use and alg":         func(a *attempt) { a.issuer[jwksURL] = `{"keys":[` + publicKey("k1", "RSA", "", "") + `]}` },
-		"other keys beside": func(a *attempt) {
-			a.issuer[jwksURL] = `{"keys":[{"kty":"EC"},` + publicKey("k1", "RSA", "sig", "RS256") + `]}`
+		"other keys as well": func(a *attempt) {
+			a.issuer[jwksURL] = `{"keys":[{"kty":"EC"},{"kty":"RSA","kid":7},{"kty":"RSA","kid":"k2","use":["sig"]},"odd",null,` + publicKey("k1", "RSA", "sig", "RS256") + `]}`
 		},
-		"a regional host":                    func(a *attempt) { a.host = "westeurope.login.microsoft.com" },
-		"a sovereign host":                   func(a *attempt) { a.host = "login.partner.microsoftonline.cn" },
-		"a regional host of another cloud":   func(a *attempt) { a.host = "westus2.login.microsoftonline.us" },
-		"a private host":                     func(a *attempt) { a.host = "login.private.example:8443" },
-		"a claims challenge with an nbf":     func(a *attempt) { a.claimsParam = `{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}` },
-		"the OpenID Connect scopes of MSAL":  func(a *attempt) { a.scope += " openid offline_access profile" },
-		"two resources, which MSAL lets one": func(a *attempt) { a.scope += " https://other.example/.default" },
+		"a second key with the same kid": func(a *attempt) {
+			a.issuer[jwksURL] = `{"keys":[` + publicKey("k1", "RSA", "sig", "RS256") + `,` + anotherK1 + `]}`
+		},
+		"a regional host":                   func(a *attempt) { a.host = "westeurope.login.microsoft.com" },
+		"a national cloud's host":           func(a *attempt) { a.host = "login.partner.microsoftonline.cn" },
+		"a regional host of another cloud":  func(a *attempt) { a.host = "westus2.login.microsoftonline.us" },
+		"a private host":                    func(a *attempt) { a.host = "login.private.example:8443" },
+		"a claims challenge with an nbf":    func(a *attempt) { a.claimsParam = `{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}` },
+		"the OpenID Connect scopes of MSAL": func(a *attempt) { a.scope += " openid offline_access profile" },
+		"two resources; the first counts":   func(a *attempt) { a.scope += " https://other.example/.default" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -178,7 +189,7 @@ func TestStrictServerAcceptsTheLimits(t *testing.T) {
 	}
 }
 
-// Everything is wrong at first. Each step mends what the refusal before named, and meets the next.
+// At first everything is wrong. Each step fixes what the last refusal named, and gets the next one.
 func TestOrderOfChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, now := trusting(t), time.Now().Unix()
@@ -193,12 +204,12 @@ func TestOrderOfChecks(t *testing.T) {
 		a.host = "westeurope.login.microsoft.com"
 		a.scope, a.tenant, a.client = "bad", "fabrikam", "other"
 		a.tamper = func(string) string { return "{}" }
-		a.method = jwt.SigningMethodRS512
+		a.method, a.header["gty"], a.header["typ"] = jwt.SigningMethodRS512, "x", "at+jwt"
 		a.claims = jwt.MapClaims{"iss": "https://sts.windows.net/contoso/", "sub": "no", "aud": "no", "exp": now - 3600}
 		a.issuer = documents{}
 		for _, step := range []struct {
 			code int
-			mend func()
+			fix  func()
 		}{
 			{100007, func() { a.host = "login.microsoftonline.com" }},
 			{1002012, func() { a.scope = "https://a.example/.default https://b.example/.default" }},
@@ -207,6 +218,8 @@ func TestOrderOfChecks(t *testing.T) {
 			{700016, func() { a.client = clientID }},
 			{7000112, func() { require.NoError(t, s.SetDisabled("contoso", clientID, false)); a.client = bareClientID }},
 			{50027, func() { a.tamper = func(raw string) string { return raw } }},
+			{5002726, func() { delete(a.header, "gty") }},
+			{5002727, func() { a.header["typ"] = "JWT" }},
 			{5002738, func() { a.method, a.header["kid"] = jwt.SigningMethodRS256, "k2" }},
 			{700222, func() { a.claims["iss"] = "https://elsewhere.example/" }},
 			{70025, func() { a.client = clientID }},
@@ -230,20 +243,20 @@ func TestOrderOfChecks(t *testing.T) {
 		} {
 			_, code, body := a.send(t, s)
 			require.Equal(t, step.code, code, body)
-			step.mend()
+			step.fix()
 		}
 	})
 }
 
-func TestAccessTokenIsNoAssertion(t *testing.T) {
+func TestAccessTokenIsNotAnAssertion(t *testing.T) {
 	s := trusting(t)
 	_, _, body := goodAttempt(time.Now().Unix()).send(t, s)
 	token := decode[tokenReply](t, body).AccessToken
 	assert.Equal(t, 700222, codeOf(t, s, with(validForm(t), "client_assertion", token)))
 }
 
-// A managed identity as a federated credential: the one case in which Entra takes its own tokens.
-func TestEntrasIssuerCanBeTrusted(t *testing.T) {
+// Entra accepts its own tokens only for a managed identity as a federated credential.
+func TestEntraIssuerCanBeTrusted(t *testing.T) {
 	var s entratest.Server
 	entra := &entratest.Cluster{Issuer: "https://login.microsoftonline.com/contoso/v2.0"}
 	require.NoError(t, s.TrustCluster(entra, clusterCredential()))
@@ -267,7 +280,7 @@ func TestUnknownTenantHasNoConfiguration(t *testing.T) {
 	}
 }
 
-func TestScriptedRepliesGoBeforeJudgement(t *testing.T) {
+func TestScriptedRepliesReplaceJudgment(t *testing.T) {
 	s := trusting(t)
 	s.Enqueue(entratest.Refuse(90033))
 	assert.Equal(t, 90033, codeOf(t, s, validForm(t)))

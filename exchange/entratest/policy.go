@@ -6,69 +6,89 @@ import (
 	"strings"
 )
 
-// Policy is what the administrators of a tenant forbid. The zero value forbids nothing.
+// Policy lists what a tenant's administrators forbid. The zero value forbids nothing.
 type Policy struct {
-	// NoFederation forbids workload identity federation altogether (AADSTS700223).
+	// NoFederation forbids workload identity federation (AADSTS700223).
 	NoFederation bool
 
-	// AllowedIssuers are the only ones whose assertions are taken, letter by letter (AADSTS700238). None is any.
+	// NoChaining refuses an assertion that was itself obtained with a federated credential
+	// (AADSTS700231). If false, a token of this server for token exchange counts as a managed
+	// identity's token, which a federated credential can name.
+	NoChaining bool
+
+	// AllowedIssuers are the only issuers whose assertions are accepted, compared exactly. All
+	// others are refused (AADSTS700238). Empty allows every issuer.
 	AllowedIssuers []string
 
-	// BlockedClients are the client IDs, in any case, that a Conditional Access policy gets no token for (AADSTS53003).
+	// BlockedClients are the client IDs that Conditional Access blocks (AADSTS53003). Case does not
+	// matter.
 	BlockedClients []string
+
+	// UnconsentedClients are the client IDs that users have not consented to, so that they cannot
+	// act for a user (AADSTS65001). Case does not matter.
+	UnconsentedClients []string
+
+	// MFAResources are the resources, without a permission, that require a user who signed in with
+	// more than one factor (see UserToken.MFA). On behalf of any other user, a client gets
+	// AADSTS50076: interaction_required with claims.
+	MFAResources []string
 }
 
-// SetPolicy puts a policy of a registered tenant in force, in the place of the one before. Its error is that there is no such tenant.
+// SetPolicy replaces the policy of a registered tenant. It fails if there is no such tenant.
 func (s *Server) SetPolicy(tenantID string, policy Policy) error {
 	return s.change(tenantID, func(t *tenant) {
-		policy.AllowedIssuers, policy.BlockedClients = slices.Clone(policy.AllowedIssuers), slices.Clone(policy.BlockedClients)
+		for _, list := range []*[]string{&policy.AllowedIssuers, &policy.BlockedClients, &policy.UnconsentedClients, &policy.MFAResources} {
+			*list = slices.Clone(*list)
+		}
 		t.policy = policy
 	})
 }
 
-// SetCloud says which cloud a registered tenant lives in, by one of the cloud's authority hosts, as "login.microsoftonline.us". A
-// host of another cloud serves it no more: the public one refuses it with AADSTS900382 (webprofusion/certify#553), a national
-// one does not know it, AADSTS90002 (Azure/azure-cli#22145). Hosts that are no cloud's go on serving every tenant, and so does every
-// host until SetCloud. Its error is that there is no such tenant, or that the host is no cloud's.
+// SetCloud places a registered tenant in the cloud that an authority host belongs to, such as
+// "login.microsoftonline.us". Hosts of other clouds then refuse the tenant: the public cloud with
+// AADSTS900382 (webprofusion/certify#553), a national cloud with AADSTS90002
+// (Azure/azure-cli#22145). A host that belongs to no cloud still serves it. Without SetCloud, every
+// host serves the tenant. SetCloud fails if there is no such tenant, or if host belongs to no
+// cloud.
 func (s *Server) SetCloud(tenantID, host string) error {
 	cloud, known := knownCloud(host)
 	if !known {
-		return fmt.Errorf("entratest: %q is no authority host of a cloud", host)
+		return fmt.Errorf("entratest: %q is not an authority host of any cloud", host)
 	}
 	return s.change(tenantID, func(t *tenant) { t.cloud = cloud })
 }
 
-// tenant is what is known of a tenant.
+// tenant is a registered tenant.
 type tenant struct {
-	identities map[string]*identity // by client, in lower case
+	identities map[string]*identity // by client ID in lower case
 	policy     Policy
-	cloud      string // its preferred host; "" is any
+	cloud      string // its preferred host; "" means any
 }
 
 func (s *Server) change(tenantID string, to func(*tenant)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.directory[strings.ToLower(tenantID)]
+	t := s.directory[tenantGUID(tenantID)]
 	if t == nil {
-		return fmt.Errorf("entratest: there is no tenant %q", tenantID)
+		return fmt.Errorf("entratest: no tenant %q", tenantID)
 	}
 	to(t)
 	return nil
 }
 
-// elsewhere refuses a request to another cloud than the tenant's.
+// elsewhere refuses a request to a cloud other than the tenant's.
 func (t *tenant) elsewhere(host string) *refusal {
-	asked, known := knownCloud(host)
+	requested, known := knownCloud(host)
 	switch {
-	case t.cloud == "" || !known || asked == t.cloud:
+	case t.cloud == "" || !known || requested == t.cloud:
 		return nil
-	case asked == clouds[0].PreferredNetwork:
+	case requested == clouds[0].PreferredNetwork:
 		return &refusal{code: 900382}
 	}
 	return &refusal{code: 90002}
 }
 
-// federation refuses what the policy says of federated credentials.
+// federation refuses issuers that the policy forbids.
 func (p Policy) federation(issuer string) *refusal {
 	switch {
 	case p.NoFederation:
@@ -79,10 +99,21 @@ func (p Policy) federation(issuer string) *refusal {
 	return nil
 }
 
-// access refuses what Conditional Access does, which comes after the sign-in.
-func (p Policy) access(clientID string) *refusal {
-	if slices.ContainsFunc(p.BlockedClients, func(blocked string) bool { return strings.EqualFold(blocked, clientID) }) {
+// access applies the policies that Entra evaluates after the sign-in.
+func (p Policy) access(c *call) *refusal {
+	among := func(clients []string) bool {
+		return slices.ContainsFunc(clients, func(client string) bool { return strings.EqualFold(client, c.ClientID) })
+	}
+	needsMFA := func(resource string) bool { return resourceKey(resource) == resourceKey(c.resource()) }
+	switch {
+	case among(p.BlockedClients):
 		return &refusal{code: 53003}
+	case c.user == nil:
+		return nil
+	case among(p.UnconsentedClients):
+		return &refusal{code: 65001}
+	case !c.user.agent && !c.user.mfa && slices.ContainsFunc(p.MFAResources, needsMFA):
+		return &refusal{code: 50076}
 	}
 	return nil
 }

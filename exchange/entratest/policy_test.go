@@ -1,6 +1,7 @@
 package entratest_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -21,12 +22,12 @@ func TestPolicyOfATenant(t *testing.T) {
 		text   string
 	}{
 		"nothing is forbidden":     {entratest.Policy{}, 200, 0, ""},
-		"federation":               {entratest.Policy{NoFederation: true}, 400, 700223, "constrained or disabled in the tenant 'contoso'"},
-		"all issuers but another":  {onlyIssuers("https://other.example/"), 400, 700238, "of issuer '" + issuerURL + "'"},
-		"but for its slash":        {onlyIssuers(strings.TrimSuffix(issuerURL, "/")), 400, 700238, "of issuer"},
-		"all issuers but these":    {onlyIssuers("https://other.example/", issuerURL), 200, 0, ""},
-		"the client":               {entratest.Policy{BlockedClients: []string{strings.ToUpper(clientID)}}, 400, 53003, "by Conditional Access"},
-		"another client":           {entratest.Policy{BlockedClients: []string{bareClientID}}, 200, 0, ""},
+		"no federation":            {entratest.Policy{NoFederation: true}, 400, 700223, "constrained or disabled in the tenant 'contoso'"},
+		"another issuer allowed":   {onlyIssuers("https://other.example/"), 400, 700238, "of issuer '" + issuerURL + "'"},
+		"slash differs":            {onlyIssuers(strings.TrimSuffix(issuerURL, "/")), 400, 700238, "of issuer"},
+		"issuer allowed":           {onlyIssuers("https://other.example/", issuerURL), 200, 0, ""},
+		"client blocked":           {entratest.Policy{BlockedClients: []string{strings.ToUpper(clientID)}}, 400, 53003, "by Conditional Access"},
+		"another client blocked":   {entratest.Policy{BlockedClients: []string{bareClientID}}, 200, 0, ""},
 		"federation before access": {entratest.Policy{NoFederation: true, BlockedClients: []string{clientID}}, 400, 700223, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,7 +50,7 @@ func onlyIssuers(issuers ...string) entratest.Policy {
 	return entratest.Policy{AllowedIssuers: issuers}
 }
 
-// The list of a policy is the server's own.
+// Later changes to the caller's lists do not affect the server.
 func TestPolicyIsCopied(t *testing.T) {
 	s, blocked := trusting(t), []string{clientID}
 	require.NoError(t, s.SetPolicy("contoso", entratest.Policy{BlockedClients: blocked}))
@@ -58,8 +59,9 @@ func TestPolicyIsCopied(t *testing.T) {
 	assert.Equal(t, 53003, code)
 }
 
-// Conditional Access comes after the sign-in: who cannot sign in is told so.
-func TestPolicyJudgesWhatIsFederated(t *testing.T) {
+// The policy on federation comes after the credential match, and Conditional Access after the
+// sign-in.
+func TestPolicyComesAfterEarlierChecks(t *testing.T) {
 	s := trusting(t)
 	require.NoError(t, s.SetPolicy("contoso", entratest.Policy{NoFederation: true, BlockedClients: []string{clientID}}))
 	a := goodAttempt(time.Now().Unix())
@@ -74,38 +76,38 @@ func TestPolicyJudgesWhatIsFederated(t *testing.T) {
 	assert.Equal(t, 7000272, code)
 }
 
-func TestTenantLivesInOneCloud(t *testing.T) {
+func TestTenantIsInOneCloud(t *testing.T) {
 	const public, government, china = "login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"
 	for name, row := range map[string]struct {
-		home, asked string
-		code        int
+		home, requested string
+		code            int
 	}{
-		"at home":                     {public, public, 0},
-		"by an alias":                 {"sts.windows.net", "login.windows.net", 0},
-		"in a region":                 {public, "westeurope.login.microsoft.com", 0},
-		"government, asked at public": {government, public, 900382},
-		"China, asked at public":      {china, "login.windows.net", 900382},
-		"public, asked at government": {public, government, 90002},
-		"public, asked in Virginia":   {public, "usgovvirginia.login.microsoftonline.us", 90002},
-		"government, asked at China":  {government, china, 90002},
-		"at a host of no cloud":       {government, "login.private.example", 0},
+		"own cloud":                {public, public, 0},
+		"alias":                    {"sts.windows.net", "login.windows.net", 0},
+		"region":                   {public, "westeurope.login.microsoft.com", 0},
+		"government, at public":    {government, public, 900382},
+		"China, at public":         {china, "login.windows.net", 900382},
+		"public, at government":    {public, government, 90002},
+		"public, at usgovvirginia": {public, "usgovvirginia.login.microsoftonline.us", 90002},
+		"government, at China":     {government, china, 90002},
+		"host of no cloud":         {government, "login.private.example", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := trusting(t)
 			require.NoError(t, s.SetCloud("contoso", row.home))
 			a := goodAttempt(time.Now().Unix())
-			a.host = row.asked
+			a.host = row.requested
 			reply, code, body := a.send(t, s)
 			assert.Equal(t, row.code, code, body)
 			assert.Equal(t, row.code == 0, reply.StatusCode == http.StatusOK)
 		})
 	}
 	s := trusting(t)
-	assert.ErrorContains(t, s.SetCloud("contoso", "login.private.example"), `"login.private.example" is no authority host`)
+	assert.ErrorContains(t, s.SetCloud("contoso", "login.private.example"), `"login.private.example" is not an authority host`)
 	assert.ErrorContains(t, s.SetCloud("fabrikam", public), `no tenant "fabrikam"`)
 }
 
-func TestRegionsThatRefuse(t *testing.T) {
+func TestRefuseRegions(t *testing.T) {
 	s := trusting(t)
 	s.RefuseRegions = true
 	for host, want := range map[string]int{
@@ -124,8 +126,8 @@ func TestRegionsThatRefuse(t *testing.T) {
 	assert.Zero(t, code)
 }
 
-// A secret is refused only where it is what the client signs in with.
-func TestClientSecretIsNone(t *testing.T) {
+// A client secret is refused only if there is no assertion.
+func TestClientSecretIsRefused(t *testing.T) {
 	s := new(entratest.Server)
 	form := with(validForm(t), "client_secret", "hunter2")
 	assert.Zero(t, codeOf(t, s, form))
@@ -141,7 +143,7 @@ func TestClientSecretIsNone(t *testing.T) {
 	assert.Equal(t, 7000218, codeOf(t, s, form))
 }
 
-// Of Entra's own tokens it takes those of managed identities, for one audience.
+// Among Entra's own tokens, only those of managed identities for token exchange are accepted.
 func TestManagedIdentityAsFederatedCredential(t *testing.T) {
 	const entraIssuer, mirid = "https://login.microsoftonline.com/contoso/v2.0", "/subscriptions/s/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 	for name, row := range map[string]struct {
@@ -151,22 +153,20 @@ func TestManagedIdentityAsFederatedCredential(t *testing.T) {
 	}{
 		"managed identity":                     {jwt.MapClaims{"idtyp": "app", "xms_mirid": mirid}, audience, 0},
 		"of a national cloud":                  {jwt.MapClaims{"idtyp": "app", "xms_mirid": mirid}, audience + "China", 0},
-		"app":                                  {jwt.MapClaims{"idtyp": "app"}, audience, 700226},
+		"application":                          {jwt.MapClaims{"idtyp": "app"}, audience, 700226},
 		"user":                                 {jwt.MapClaims{"idtyp": "user"}, audience, 700229},
 		"a user's permissions":                 {jwt.MapClaims{"scp": "user_impersonation"}, audience, 700229},
 		"managed identity for another service": {jwt.MapClaims{"idtyp": "app", "xms_mirid": mirid}, "api://mine", 700227},
-		"no telling what it is":                {jwt.MapClaims{}, audience, 0},
+		"unknown kind":                         {jwt.MapClaims{}, audience, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := new(entratest.Server)
-			c := credential()
+			c := federated()
 			c.Issuer, c.Audiences = entraIssuer, []string{row.audience}
 			require.NoError(t, s.Trust(c))
 			a := goodAttempt(time.Now().Unix())
 			a.claims["iss"], a.claims["aud"] = entraIssuer, row.audience
-			for claim, value := range row.claims {
-				a.claims[claim] = value
-			}
+			maps.Copy(a.claims, row.claims)
 			a.issuer = documents{
 				entraIssuer + "/.well-known/openid-configuration": `{"issuer":"` + entraIssuer + `","jwks_uri":"` + jwksURL + `"}`,
 				jwksURL: goodDocuments()[jwksURL],
@@ -177,8 +177,8 @@ func TestManagedIdentityAsFederatedCredential(t *testing.T) {
 	}
 }
 
-// What other issuers say in such claims is their own affair.
-func TestClaimsOfEntraAreReadInItsTokensAlone(t *testing.T) {
+// Other issuers may use these claims for anything.
+func TestEntraClaimsMatterOnlyInEntraTokens(t *testing.T) {
 	a := goodAttempt(time.Now().Unix())
 	a.claims["idtyp"], a.claims["scp"] = "user", "read"
 	_, code, body := a.send(t, trusting(t))

@@ -1,6 +1,7 @@
 package entratest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,17 +11,20 @@ import (
 	"time"
 )
 
-// The names that the kubelet's AtomicWriter uses (pkg/volume/util/atomic_writer.go).
+// Names from the kubelet's AtomicWriter (pkg/volume/util/atomic_writer.go).
 const (
 	dataLink    = "..data"
 	newDataLink = "..data_tmp"
 )
 
-// Projection is a volume with a service-account token in it, laid out as the kubelet does:
+// Projection is a volume with a service-account token, laid out as by the kubelet:
 //
 //	dir/..2026_11_22_12_01_03.3204035042/name   the token, without a newline, mode 0644
 //	dir/..data -> ..2026_11_22_12_01_03.3204035042
 //	dir/name   -> ..data/name
+//
+// If name includes a directory, as in "token/azure-identity-token", the link in dir is that
+// directory: dir/token -> ..data/token.
 //
 // It is safe for concurrent use.
 type Projection struct {
@@ -31,18 +35,23 @@ type Projection struct {
 
 	mu      sync.Mutex
 	token   string
-	current string // the directory that ..data leads to
+	current string // the directory that ..data points to
 }
 
-// Project issues a token and projects it into dir, which is made if need be and must not hold a projection yet. name is the file's, relative
-// to dir; it may be nested, as in "token/azure-identity-token". Nothing is removed at the end: use a directory that is, as
-// testing.T.TempDir. Where symbolic links are not allowed, as for most users of Windows, it returns the system's error.
+// Project issues a token and projects it into dir. It creates dir if necessary; dir must not hold a
+// projection yet. name is the file's path relative to dir. An empty name means
+// "token/azure-identity-token", the path that the workload identity webhook uses since v1.6.0;
+// earlier versions use "azure-identity-token".
+//
+// Nothing removes the files, so use a temporary directory, such as testing.T.TempDir. If the system
+// does not allow symbolic links, as for most users of Windows, Project returns the system's error.
 func (c *Cluster) Project(dir, name string, r TokenRequest) (*Projection, error) {
+	name = cmp.Or(name, webhookTokenPath)
 	if !filepath.IsLocal(name) || filepath.Clean(name) == "." || strings.HasPrefix(name, "..") {
-		return nil, fmt.Errorf("entratest: %q cannot be the name of a projected file", name)
+		return nil, fmt.Errorf("entratest: %#q is not a valid path for a projected file", name)
 	}
 	if _, err := os.Lstat(filepath.Join(dir, dataLink)); err == nil {
-		return nil, fmt.Errorf("entratest: %s holds a projection already", dir)
+		return nil, fmt.Errorf("entratest: %#q already holds a projection", dir)
 	}
 	p := &Projection{cluster: c, dir: dir, name: filepath.Clean(name), request: r}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -58,19 +67,20 @@ func (c *Cluster) Project(dir, name string, r TokenRequest) (*Projection, error)
 	return p, nil
 }
 
-// Path returns the file that a program reads, the value for AZURE_FEDERATED_TOKEN_FILE.
+// Path returns the path of the token file, the value for AZURE_FEDERATED_TOKEN_FILE.
 func (p *Projection) Path() string { return filepath.Join(p.dir, p.name) }
 
-// Token returns what is in the file now.
+// Token returns the token that is now in the file.
 func (p *Projection) Token() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.token
 }
 
-// Rotate puts a new token into the file, by one rename. A reader sees the old token or the new one, whole; but it can
-// meet fs.ErrNotExist when it has followed ..data to the old directory just before that is removed, as on a real node.
-// After an error the old token is still there.
+// Rotate replaces the token in the file with a new one, by a single rename. A reader sees either
+// token, whole. As on a real node, a reader can also get fs.ErrNotExist, if it followed ..data to
+// the old directory just before that was removed. If Rotate fails before the rename, the old token
+// stays in place.
 func (p *Projection) Rotate() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,12 +98,13 @@ func (p *Projection) Rotate() error {
 	old := p.current
 	p.token, p.current = token, next
 	if err := remove(old); err != nil {
-		return fmt.Errorf("entratest: the token was rotated, but its old directory stays: %w", err)
+		return fmt.Errorf("entratest: the token was rotated, but its old directory could not be removed: %w", err)
 	}
 	return nil
 }
 
-// write makes a new directory with the token in it. It returns the directory even when it could not be filled.
+// write creates a new directory with the token in it. If only the file fails, it returns both the
+// directory and the error.
 func (p *Projection) write(token string) (dir string, err error) {
 	dir, err = os.MkdirTemp(p.dir, time.Now().UTC().Format("..2006_01_02_15_04_05."))
 	if err != nil {
@@ -101,10 +112,10 @@ func (p *Projection) write(token string) (dir string, err error) {
 	}
 	file := filepath.Join(dir, p.name)
 	return dir, errors.Join(
-		os.Chmod(dir, 0o755), // MkdirTemp makes it private; other users' containers read it
+		os.Chmod(dir, 0o755), // MkdirTemp makes it private, but containers of other users read it
 		os.MkdirAll(filepath.Dir(file), 0o755),
 		os.WriteFile(file, []byte(token), 0o644),
-		os.Chmod(file, 0o644), // whatever the umask
+		os.Chmod(file, 0o644), // regardless of the umask
 	)
 }
 
@@ -115,7 +126,7 @@ func (p *Projection) swap(dir string) error {
 	}
 	err := os.Rename(link, filepath.Join(p.dir, dataLink))
 	if err != nil {
-		err = errors.Join(err, os.Remove(link)) // or the next rotation would find it in its way
+		err = errors.Join(err, os.Remove(link)) // otherwise the next rotation would fail
 	}
 	return err
 }

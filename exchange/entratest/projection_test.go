@@ -1,6 +1,7 @@
 package entratest_test
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -14,23 +15,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entrafed/entrafed/exchange/entratest"
+	"github.com/entrafed/entrafed/internal/test/links"
 )
 
 func project(t *testing.T, dir, name string) *entratest.Projection {
 	t.Helper()
+	links.Need(t)
 	p, err := new(entratest.Cluster).Project(dir, name, entratest.TokenRequest{Pod: "app-0"})
-	if runtime.GOOS == "windows" && err != nil {
-		t.Skip("no symbolic links:", err)
-	}
 	require.NoError(t, err)
 	return p
 }
 
 func TestProjectionIsLaidOutAsTheKubeletDoes(t *testing.T) {
-	for name, link := range map[string]string{"azure-identity-token": "azure-identity-token", "token/azure-identity-token": "token"} {
+	for name, link := range map[string]string{"azure-identity-token": "azure-identity-token", "token/azure-identity-token": "token", "": "token"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "made")
 			p := project(t, dir, name)
+			name := cmp.Or(name, "token/azure-identity-token") // the default, as in the newest webhook
 			assert.Equal(t, filepath.Join(dir, name), p.Path())
 			assertLayout(t, dir, name, link, p.Token())
 			before := p.Token()
@@ -42,7 +43,7 @@ func TestProjectionIsLaidOutAsTheKubeletDoes(t *testing.T) {
 			assertLayout(t, dir, name, link, p.Token())
 			still, err := os.Lstat(filepath.Join(dir, link))
 			require.NoError(t, err)
-			assert.True(t, os.SameFile(visible, still), "the visible link is not touched")
+			assert.True(t, os.SameFile(visible, still), "the visible link is left alone")
 		})
 	}
 }
@@ -68,7 +69,7 @@ func assertLayout(t *testing.T, dir, name, link, token string) {
 	assert.Len(t, entries, 3, "the old directory is gone")
 }
 
-func TestProjectionReaderSeesWholeTokensOnly(t *testing.T) {
+func TestProjectionReaderSeesOnlyWholeTokens(t *testing.T) {
 	p := project(t, t.TempDir(), "token")
 	stop, seen := make(chan struct{}), map[string]bool{}
 	var reader sync.WaitGroup
@@ -97,12 +98,12 @@ func TestProjectionReaderSeesWholeTokensOnly(t *testing.T) {
 	reader.Wait()
 	assert.NotEmpty(t, seen)
 	for content := range seen {
-		assert.True(t, issued[content], "%d bytes that are no token", len(content))
+		assert.True(t, issued[content], "%d bytes that are not a token", len(content))
 	}
 }
 
 func TestProjectRefusesNamesThatLeaveTheVolume(t *testing.T) {
-	for _, name := range []string{"", ".", "..", "../token", "/token", "..data", "a/../../b"} {
+	for _, name := range []string{".", "..", "../token", "/token", "..data", "a/../../b"} {
 		_, err := new(entratest.Cluster).Project(t.TempDir(), name, entratest.TokenRequest{})
 		assert.Error(t, err, "%q", name)
 	}
@@ -118,11 +119,11 @@ func TestProjectRefusesASecondProjection(t *testing.T) {
 	assert.Equal(t, p.Token(), string(content))
 }
 
-func TestProjectTellsWhatIsInItsWay(t *testing.T) {
+func TestProjectReportsObstacles(t *testing.T) {
 	for name, obstacle := range map[string]func(dir string) error{
-		"directory is a file": func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
-		"file is there":       func(dir string) error { return os.MkdirAll(filepath.Join(dir, "token"), 0o755) },
-		"rotation under way":  func(dir string) error { return os.MkdirAll(filepath.Join(dir, "..data_tmp"), 0o755) },
+		"directory is a file":  func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+		"file exists":          func(dir string) error { return os.MkdirAll(filepath.Join(dir, "token"), 0o755) },
+		"rotation in progress": func(dir string) error { return os.MkdirAll(filepath.Join(dir, "..data_tmp"), 0o755) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "volume")
@@ -134,7 +135,7 @@ func TestProjectTellsWhatIsInItsWay(t *testing.T) {
 	}
 }
 
-func TestRotateThatFailsLeavesTheOldToken(t *testing.T) {
+func TestFailedRotateKeepsTheOldToken(t *testing.T) {
 	for name, path := range map[string]string{"temporary link": "..data_tmp", "the link itself": "..data"} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -143,7 +144,7 @@ func TestRotateThatFailsLeavesTheOldToken(t *testing.T) {
 			target, err := os.Readlink(link)
 			require.NoError(t, err)
 			obstacle := filepath.Join(dir, path)
-			_ = os.Remove(obstacle) // the temporary one is not there
+			_ = os.Remove(obstacle) // the temporary link does not exist
 			require.NoError(t, os.Mkdir(obstacle, 0o755))
 			require.Error(t, p.Rotate())
 			require.NoError(t, os.Remove(obstacle))
@@ -158,7 +159,7 @@ func TestRotateThatFailsLeavesTheOldToken(t *testing.T) {
 	}
 }
 
-func TestRotateOfAVolumeThatIsGone(t *testing.T) {
+func TestRotateOfARemovedVolume(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "volume")
 	p := project(t, dir, "token")
 	before := p.Token()

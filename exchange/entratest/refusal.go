@@ -1,26 +1,29 @@
 package entratest
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// refusal is what a check objects to.
+// refusal is the result of a failed check.
 type refusal struct {
-	code int    // AADSTS
-	name string // the field it is about, where the wording has {name}
+	code int    // AADSTS code
+	name string // replaces {name} in the wording: the field it is about
 
-	// cause is for the author of the test, who cannot look into the server: it goes into a header, which Entra does not send.
+	about *assertion // the token it is about; nil means the client's assertion
+
+	// cause tells the author of a test what failed. It goes into a header that Entra does not send.
 	cause error
 }
 
-// causeHeader says what failed when the issuer's keys could not be fetched.
+// causeHeader is the header with a refusal's cause: why the issuer's keys could not be used.
 const causeHeader = "X-Entratest-Cause"
 
 func missing(field string) *refusal { return &refusal{code: 900144, name: field} }
 
-// refusalBody is an error reply, its members in the order in which Entra writes them.
+// refusalBody is the body of an error reply, in Entra's order of members.
 type refusalBody struct {
 	Error            string `json:"error"`
 	ErrorDescription string `json:"error_description"`
@@ -29,20 +32,24 @@ type refusalBody struct {
 	TraceID          string `json:"trace_id"`
 	CorrelationID    string `json:"correlation_id"`
 	ErrorURI         string `json:"error_uri"`
+	Suberror         string `json:"suberror,omitempty"`
+	Claims           string `json:"claims,omitempty"`
 }
 
-func (c *call) refused(no *refusal) *response {
+func (c *call) refused(no *refusal) *reply {
 	as := wordingOf(no.code)
 	code, stamp := strconv.Itoa(no.code), c.now.UTC().Format("2006-01-02 15:04:05Z")
-	out := respondJSON(c, as.status, refusalBody{
+	out := newJSONReply(c, as.status, refusalBody{
 		Error: as.oauth,
-		ErrorDescription: "AADSTS" + code + ": " + c.fill(as.text, no.name) +
+		ErrorDescription: "AADSTS" + code + ": " + c.fill(as.text, no) +
 			" Trace ID: " + c.traceID + " Correlation ID: " + c.CorrelationID + " Timestamp: " + stamp,
 		ErrorCodes:    []int{no.code},
 		Timestamp:     stamp,
 		TraceID:       c.traceID,
 		CorrelationID: c.CorrelationID,
 		ErrorURI:      c.base + "/error?code=" + code,
+		Suberror:      as.suberror,
+		Claims:        as.claims,
 	})
 	if no.cause != nil {
 		out.header.Set(causeHeader, strings.NewReplacer("\r", " ", "\n", " ").Replace(no.cause.Error()))
@@ -50,27 +57,31 @@ func (c *call) refused(no *refusal) *response {
 	return out
 }
 
-func (c *call) wrongMethod(allowed string) *response {
+func (c *call) wrongMethod(allowed string) *reply {
 	out := c.refused(&refusal{code: 900561, name: allowed})
 	out.header.Set("Allow", allowed)
 	return out
 }
 
-// fill puts the request's values into a wording, in one pass: a value that looks like a placeholder stays as it is.
-func (c *call) fill(text, name string) string {
-	if name == "" {
-		name = "client_assertion" // a scripted refusal is about no field in particular
+// fill replaces the placeholders of a wording. It does so in one pass, so that a value that looks
+// like a placeholder is left alone.
+func (c *call) fill(text string, no *refusal) string {
+	name := cmp.Or(no.name, "client_assertion") // a scripted refusal names no field
+	shown := no.about
+	if shown == nil {
+		shown = c.presented()
 	}
-	shown := c.presented()
 	return strings.NewReplacer(
 		"{name}", name, "{method}", c.Method,
 		"{tenant}", c.TenantID, "{client_id}", c.ClientID, "{scope}", c.Scope, "{resource}", c.resource(),
+		"{expected_sub}", fmiSubject(c.tenant, c.application(), c.client),
 		"{iss}", shown.issuer, "{sub}", shown.subject, "{aud}", strings.Join(shown.audience, ","), "{kid}", shown.text("kid"), "{alg}", shown.text("alg"),
 		"{iat}", dotNet(shown.issued), "{nbf}", dotNet(shown.notBefore), "{exp}", dotNet(shown.expiry), "{now}", dotNet(c.now),
 	).Replace(text)
 }
 
-// presented returns the assertion, or an empty one: scripted refusals are worded before any check has run.
+// presented returns the assertion, or an empty one if it is malformed. It parses the assertion
+// again because a scripted refusal is worded before any check runs.
 func (c *call) presented() *assertion {
 	if parsed, err := parseAssertion(c.Assertion); err == nil {
 		return parsed
@@ -78,5 +89,5 @@ func (c *call) presented() *assertion {
 	return &assertion{}
 }
 
-// dotNet formats a time as Entra's descriptions do: seven decimals.
+// dotNet formats a time as in Entra's descriptions, with seven decimals.
 func dotNet(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z") }

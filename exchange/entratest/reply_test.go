@@ -42,14 +42,14 @@ func TestErrorReplyHasEntrasShape(t *testing.T) {
 	})
 }
 
-func TestCorrelationIDIsTheClientsWhenItIsAGUID(t *testing.T) {
+func TestCorrelationIDIsTheClientsIfItIsAGUID(t *testing.T) {
 	for name, row := range map[string]struct {
 		id, echo     string
 		taken, shown bool
 	}{
 		"GUID, echo":    {clientID, "true", true, true},
 		"GUID, no echo": {clientID, "false", true, false},
-		"no GUID":       {"mine", "true", false, false},
+		"not a GUID":    {"mine", "true", false, false},
 		"none":          {"", "true", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestCorrelationIDIsTheClientsWhenItIsAGUID(t *testing.T) {
 	}
 }
 
-func TestRefuseFillsInWhatWasPresented(t *testing.T) {
+func TestRefuseFillsInTheRequest(t *testing.T) {
 	s := new(entratest.Server)
 	for code, text := range map[int]string{
 		70021:   "Assertion Issuer: '" + entratest.DefaultIssuer + "'. Assertion Subject: 'system:serviceaccount:default:default'. Assertion Audience: 'api://AzureADTokenExchange'.",
@@ -104,7 +104,7 @@ func TestRefuseWithAnotherStatusAndHeader(t *testing.T) {
 	older := entratest.Refuse(70021)
 	older.Status, older.Header = http.StatusBadRequest, http.Header{"Retry-After": {"7"}, "Pragma": nil}
 	s.Enqueue(older)
-	older.Header.Set("Retry-After", "8") // too late
+	older.Header.Set("Retry-After", "8") // has no effect: Enqueue copied the header
 	reply, body := do(t, s, post(t, validForm(t)))
 
 	assert.Equal(t, http.StatusBadRequest, reply.StatusCode)
@@ -135,7 +135,7 @@ func TestThrottleAndUnavailable(t *testing.T) {
 	assert.NotContains(t, reply.Header, "Retry-After")
 }
 
-func TestQueueThenOutageThenService(t *testing.T) {
+func TestQueuedRepliesComeBeforeSetReply(t *testing.T) {
 	s := new(entratest.Server)
 	s.SetReply(&entratest.Reply{Status: 502, Body: "<html>"})
 	s.Enqueue(entratest.Reply{Status: 500}, entratest.Reply{Status: 418})
@@ -144,13 +144,13 @@ func TestQueueThenOutageThenService(t *testing.T) {
 		return reply.StatusCode
 	}
 	keys, _ := do(t, s, get(t, "https://h/t/discovery/v2.0/keys"))
-	assert.Equal(t, http.StatusOK, keys.StatusCode, "only token requests use the queue up")
+	assert.Equal(t, http.StatusOK, keys.StatusCode, "only token requests use queued replies")
 	assert.Equal(t, []int{500, 418, 502, 502}, []int{status(), status(), status(), status()})
 	s.SetReply(nil)
 	assert.Equal(t, http.StatusOK, status())
 }
 
-func TestDelaysAddUpAndService(t *testing.T) {
+func TestDelaysAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(entratest.Server)
 		s.SetDelay(2 * time.Second)
@@ -169,7 +169,7 @@ func TestDelaysAddUpAndService(t *testing.T) {
 	})
 }
 
-func TestContextEndsWaiting(t *testing.T) {
+func TestContextEndsAWait(t *testing.T) {
 	for name, script := range map[string]entratest.Reply{
 		"hang":  {Hang: true},
 		"delay": {Delay: time.Hour, Err: io.ErrUnexpectedEOF},
@@ -190,14 +190,14 @@ func TestContextEndsWaiting(t *testing.T) {
 	}
 }
 
-func TestErrIsWhatATransportReturns(t *testing.T) {
+func TestDoReturnsTheScriptedErr(t *testing.T) {
 	s, broken := new(entratest.Server), errors.New("connection reset by peer")
 	s.Enqueue(entratest.Reply{Err: broken, Status: 500})
 	_, err := s.Do(post(t, validForm(t)))
 	assert.Equal(t, broken, err)
 }
 
-func TestErrDropsTheConnection(t *testing.T) {
+func TestScriptedErrDropsTheConnection(t *testing.T) {
 	s := new(entratest.Server)
 	web := httptest.NewTLSServer(s)
 	defer web.Close()
@@ -209,7 +209,7 @@ func TestErrDropsTheConnection(t *testing.T) {
 func TestHangEndsWithTheClientOverTLS(t *testing.T) {
 	s := new(entratest.Server)
 	web := httptest.NewTLSServer(s)
-	defer web.Close() // waits for the handler: it would not return if that hung on
+	defer web.Close() // waits for the handler, so it would block if the handler still hung
 	s.SetReply(&entratest.Reply{Hang: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, web.URL+"/t/oauth2/v2.0/token", strings.NewReader("x=y"))
@@ -222,4 +222,16 @@ func TestHangEndsWithTheClientOverTLS(t *testing.T) {
 	require.Eventually(t, func() bool { return len(s.Requests()) == 1 }, 10*time.Second, time.Millisecond)
 	cancel()
 	assert.ErrorIs(t, <-done, context.Canceled)
+}
+
+func TestResetRepliesDropsTheScript(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, start := new(entratest.Server), time.Now()
+		s.Enqueue(entratest.Refuse(53003), entratest.Refuse(53003))
+		s.SetReply(new(entratest.Unavailable(0)))
+		s.SetDelay(time.Minute)
+		s.ResetReplies()
+		assert.Zero(t, codeOf(t, s, validForm(t)))
+		assert.Equal(t, start, time.Now())
+	})
 }

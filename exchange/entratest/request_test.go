@@ -17,7 +17,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// prints shows a value in every way that a test or a program is likely to.
+// prints formats a value in the ways that tests and programs are likely to use.
 func prints(t *testing.T, value any) map[string]string {
 	t.Helper()
 	shown := map[string]string{"Sprint": fmt.Sprint(value), "Errorf": fmt.Errorf("%v", value).Error()}
@@ -38,9 +38,15 @@ func TestRequestPrintsNoSecret(t *testing.T) {
 	s, form := new(entratest.Server), validForm(t)
 	assertion := form.Get("client_assertion")
 	signature := assertion[strings.LastIndexByte(assertion, '.')+1:]
-	form.Set("client_secret", "s3cr3t-value")
+	for _, field := range []string{"client_secret", "password", "refresh_token", "code", "assertion", "user_federated_identity_credential", "a_future_field"} {
+		form.Set(field, "s3cr3t-value")
+	}
+	form.Set("fmi_path", signature)
 	r := post(t, form)
-	r.Header.Set("Authorization", "Bearer s3cr3t-value")
+	for _, header := range []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key"} {
+		r.Header.Set(header, "Bearer s3cr3t-value")
+	}
+	r.Header.Set("User-Agent", "program/1.0")
 	do(t, s, r)
 	request := s.Requests()[0]
 	require.Equal(t, assertion, request.Assertion)
@@ -51,14 +57,15 @@ func TestRequestPrintsNoSecret(t *testing.T) {
 			assert.NotContains(t, text, "s3cr3t", way)
 			if way != "%x" {
 				assert.Contains(t, text, clientID, way)
+				assert.Contains(t, text, "program/1.0", way)
 			}
 		}
 	}
-	assert.Equal(t, assertion, request.Form.Get("client_assertion"), "printing changes nothing")
+	assert.Equal(t, assertion, request.Form.Get("client_assertion"), "printing does not change the request")
 	assert.Equal(t, "Bearer s3cr3t-value", request.Header.Get("Authorization"))
 }
 
-func TestRequestPrintsNoTokenThatIsInTheWrongField(t *testing.T) {
+func TestRequestPrintsNoTokenInTheWrongField(t *testing.T) {
 	s := new(entratest.Server)
 	folded := "https://x/.default&client_assertion=" + validForm(t).Get("client_assertion")
 	do(t, s, post(t, url.Values{"scope": {folded}}))
@@ -84,7 +91,7 @@ func TestRequestWithoutAFormPrints(t *testing.T) {
 	assert.Contains(t, fmt.Sprint(entratest.Request{ClientID: clientID}), clientID)
 }
 
-// JSON has no years of five digits.
-func TestRequestThatJSONCannotCarryPrints(t *testing.T) {
+// JSON cannot encode a year of five digits.
+func TestRequestThatJSONCannotEncodePrints(t *testing.T) {
 	assert.Equal(t, `"unprintable request"`, fmt.Sprint(entratest.Request{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}))
 }

@@ -6,23 +6,52 @@ import (
 	"strings"
 )
 
-// directoryGraph is what a v1 request without a resource gets a token for: the Azure AD Graph of old.
+// directoryGraph is the default resource of a v1 request: the former Azure AD Graph.
 const directoryGraph = "00000002-0000-0000-c000-000000000000"
 
-// resources are the audiences that a token is asked for. Of a scope they lack one "/.default" and nothing else:
-// "https://x//.default" is for "https://x/", which Entra tells from "https://x".
+const defaultSuffix = "/.default"
+
+// resources returns the requested audiences. For a scope, that is everything before one
+// "/.default": "https://x//.default" requests "https://x/", which Entra distinguishes from
+// "https://x".
 func (c *call) resources() []string {
 	if c.v1 {
 		return []string{cmp.Or(c.Form.Get("resource"), directoryGraph)}
 	}
 	resources := resourceScopes(c.Scope)
 	for i, scope := range resources {
-		resources[i] = strings.TrimSuffix(scope, defaultSuffix)
+		resources[i], _ = splitScope(scope)
 	}
 	return resources
 }
 
-// resource is the one that the token is for.
+// splitScope returns a scope's resource and permission. A permission without a resource belongs to
+// Microsoft Graph.
+func splitScope(scope string) (resource, permission string) {
+	if resource, whole := strings.CutSuffix(scope, defaultSuffix); whole {
+		return resource, ".default"
+	}
+	if i := strings.LastIndex(scope, "/"); i >= 0 {
+		return scope[:i], scope[i+1:]
+	}
+	return "https://graph.microsoft.com", scope
+}
+
+// granted returns the claim scp of a user's token, its permissions. /.default becomes
+// user_impersonation, as with most Azure services; in reality it depends on the resource.
+func (c *call) granted() string {
+	var all []string
+	for _, scope := range resourceScopes(c.Scope) {
+		_, permission := splitScope(scope)
+		if permission == ".default" {
+			permission = "user_impersonation"
+		}
+		all = append(all, permission)
+	}
+	return cmp.Or(strings.Join(all, " "), "user_impersonation")
+}
+
+// resource returns the resource that the token is for, or "".
 func (c *call) resource() string {
 	if all := c.resources(); len(all) > 0 {
 		return all[0]
@@ -30,23 +59,42 @@ func (c *call) resource() string {
 	return ""
 }
 
-// AllowResource registers resources, as they stand in a scope before "/.default": a URI or an application's ID. From the first
-// call on every tenant knows these and no others (500011), and one request is for one resource (700022). Before, any
-// resource is known, and the first one of a scope is what the token is for. A slash at the end of a resource does not count.
+// resourceScopes splits a scope and drops the OpenID Connect scopes, which MSAL adds to every
+// request and Entra ignores in this grant.
+func resourceScopes(scope string) []string {
+	var resources []string
+	for s := range strings.FieldsSeq(scope) {
+		switch s {
+		case "openid", "offline_access", "profile":
+		default:
+			resources = append(resources, s)
+		}
+	}
+	return resources
+}
+
+// AllowResource registers resources: the part of a scope before "/.default", a URI or an
+// application ID. A trailing slash does not matter. Once called, every tenant knows only registered
+// resources and token exchange (others get 500011), and a request can name only one resource (else
+// 700022). Before, every resource is known, and a token is for the first resource of its scope.
 func (s *Server) AllowResource(resources ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.resources == nil {
 		s.resources = map[string]bool{}
+		for _, audience := range entraAudiences {
+			s.resources[audience] = true
+		}
 	}
 	for _, resource := range resources {
 		s.resources[resourceKey(resource)] = true
 	}
 }
 
-// IssueV2 makes the tokens for a resource v2.0 access tokens, as an application gets them whose manifest says
-// requestedAccessTokenVersion 2. audience is their aud, with Entra the application's ID; "" is the resource as it was asked
-// for. It registers no resource in the sense of [Server.AllowResource].
+// IssueV2 makes the tokens for a resource v2.0 access tokens, as for an application whose manifest
+// has requestedAccessTokenVersion 2. audience is their aud, which is the application's ID with
+// Entra; "" means the resource as requested. IssueV2 does not register the resource in the sense of
+// [Server.AllowResource].
 func (s *Server) IssueV2(resource, audience string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,15 +106,15 @@ func (s *Server) IssueV2(resource, audience string) {
 
 func resourceKey(resource string) string { return strings.TrimSuffix(resource, "/") }
 
-// v2Audience tells whether tokens for a resource are v2.0 tokens, and their audience.
+// v2Audience reports whether tokens for a resource are v2.0 tokens, and returns their audience.
 func (s *Server) v2Audience(resource string) (audience string, wanted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	audience, wanted = s.v2[resourceKey(resource)]
-	if audience == "" {
-		audience = resource
+	if resource == exchangeAudience {
+		return exchangeAppID, true
 	}
-	return audience, wanted
+	return cmp.Or(audience, resource), wanted
 }
 
 func (s *Server) checkResource(c *call) *refusal {
@@ -75,10 +123,10 @@ func (s *Server) checkResource(c *call) *refusal {
 	if s.resources == nil {
 		return nil
 	}
-	asked := c.resources()
-	first := resourceKey(asked[0]) // one there is, or checkScope had refused
+	requested := c.resources()
+	first := resourceKey(requested[0]) // checkScope guarantees at least one
 	switch {
-	case slices.ContainsFunc(asked, func(other string) bool { return resourceKey(other) != first }):
+	case slices.ContainsFunc(requested, func(other string) bool { return resourceKey(other) != first }):
 		return &refusal{code: 700022}
 	case !s.resources[first]:
 		return &refusal{code: 500011}

@@ -12,11 +12,12 @@ import (
 func TestAllowResource(t *testing.T) {
 	s := new(entratest.Server)
 	scope := func(value string) int { return codeOf(t, s, with(validForm(t), "scope", value)) }
-	assert.Zero(t, scope("https://unheard.example/.default"), "any resource at first")
+	assert.Zero(t, scope("https://unheard.example/.default"), "at first, any resource is known")
 	s.AllowResource("https://vault.azure.net", "https://management.azure.com/")
 	s.AllowResource("api://shop")
 	for value, code := range map[string]int{
 		"https://vault.azure.net/.default":                                   0,
+		"api://AzureADTokenExchange/.default":                                0,
 		"https://vault.azure.net//.default":                                  0,
 		"https://management.azure.com//.default":                             0,
 		"https://management.azure.com/.default":                              0,
@@ -39,7 +40,7 @@ func TestAllowResource(t *testing.T) {
 	assert.Equal(t, "invalid_scope", decode[errorReply](t, body).Error)
 }
 
-func TestVersion2Tokens(t *testing.T) {
+func TestIssueV2(t *testing.T) {
 	const appID = "9f6f1f2e-0000-4000-8000-000000000000"
 	s := new(entratest.Server)
 	s.IssueV2("api://shop", appID)
@@ -53,11 +54,11 @@ func TestVersion2Tokens(t *testing.T) {
 	for _, scope := range []string{"api://shop/.default", appID + "/.default"} {
 		claims := issued("login.microsoftonline.com", scope)
 		assert.Equal(t, appID, claims["aud"])
-		assert.Equal(t, "https://login.microsoftonline.com/contoso/v2.0", claims["iss"])
+		assert.Equal(t, "https://login.microsoftonline.com/"+contosoID+"/v2.0", claims["iss"])
 		assert.Equal(t, "2.0", claims["ver"])
 		assert.Equal(t, clientID, claims["azp"])
 		assert.Equal(t, "2", claims["azpacr"])
-		assert.Equal(t, "contoso", claims["tid"])
+		assert.Equal(t, contosoID, claims["tid"])
 		assert.Equal(t, claims["oid"], claims["sub"])
 		assert.Equal(t, []any{"CP1"}, claims["xms_cc"])
 		assert.NotContains(t, claims, "appid")
@@ -77,6 +78,6 @@ func TestVersion2Tokens(t *testing.T) {
 		"evil-login.microsoftonline.us.com": "login.microsoftonline.com",
 		"127.0.0.1:8443":                    "login.microsoftonline.com",
 	} {
-		assert.Equal(t, "https://"+cloud+"/contoso/v2.0", issued(host, "api://shop/.default")["iss"], host)
+		assert.Equal(t, "https://"+cloud+"/"+contosoID+"/v2.0", issued(host, "api://shop/.default")["iss"], host)
 	}
 }

@@ -76,7 +76,7 @@ func TestReplyHasEntrasHeaders(t *testing.T) {
 func TestAccessTokenVerifiesAndHasEntrasClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &entratest.Server{Lifetime: 2 * time.Hour, RefreshIn: time.Hour}
-		time.Sleep(90 * time.Minute) // lifetimes count from the bubble's now
+		time.Sleep(90 * time.Minute) // lifetimes count from the bubble's time
 		_, body := do(t, s, post(t, validForm(t)))
 		reply := decode[tokenReply](t, body)
 		assert.EqualValues(t, 7200, reply.ExpiresIn)
@@ -91,15 +91,15 @@ func TestAccessTokenVerifiesAndHasEntrasClaims(t *testing.T) {
 			uti := claims["uti"]
 			assert.NotEmpty(t, uti)
 			assert.Equal(t, jwt.MapClaims{
-				"aud": "https://vault.azure.net", "iss": "https://sts.windows.net/contoso/", "ver": "1.0",
+				"aud": "https://vault.azure.net", "iss": "https://sts.windows.net/" + contosoID + "/", "ver": "1.0",
 				"iat": float64(now), "nbf": float64(now), "exp": float64(now + 7200),
-				"appid": clientID, "appidacr": "2", "tid": "contoso", "oid": object, "sub": object, "idtyp": "app", "uti": uti,
+				"appid": clientID, "appidacr": "2", "tid": contosoID, "oid": object, "sub": object, "idtyp": "app", "uti": uti,
 			}, claims)
 		}
 	})
 }
 
-func TestEveryAccessTokenDiffersAndObjectIDDoesNot(t *testing.T) {
+func TestAccessTokensDifferButKeepTheirObjectID(t *testing.T) {
 	s := new(entratest.Server)
 	keys := fetchKeys(t, s, "https://login.microsoftonline.com/common/discovery/v2.0/keys")
 	var tokens []string
@@ -114,6 +114,40 @@ func TestEveryAccessTokenDiffersAndObjectIDDoesNot(t *testing.T) {
 	assert.Len(t, objects, 1)
 	_, body := do(t, s, post(t, with(validForm(t), "client_id", "another")))
 	assert.NotContains(t, objects, verify(t, decode[tokenReply](t, body).AccessToken, keys)["oid"])
+}
+
+func TestEachServerHasItsOwnSigningKeys(t *testing.T) {
+	published := func(s *entratest.Server) keySet {
+		return fetchKeys(t, s, "https://login.microsoftonline.com/common/discovery/keys")
+	}
+	issued := func(s *entratest.Server) string {
+		_, body := do(t, s, post(t, validForm(t)))
+		return decode[tokenReply](t, body).AccessToken
+	}
+	seen := map[string]bool{}
+	for range 7 { // more than the first primes can make
+		s := new(entratest.Server)
+		token := issued(s)
+		_, err := new(entratest.Server).VerifyToken(token, "")
+		require.ErrorContains(t, err, "this server has no key with that ID")
+		verify(t, token, published(s))
+		key := published(s).Keys[0].N
+		assert.False(t, seen[key])
+		seen[key] = true
+	}
+
+	s := new(entratest.Server)
+	before := issued(s)
+	s.RotateKey()
+	after := issued(s)
+	require.Len(t, published(s).Keys, 2)
+	verify(t, before, published(s))
+	verify(t, after, published(s))
+	s.DropOldKeys()
+	require.Len(t, published(s).Keys, 1)
+	claimsOf(t, s, after, "")
+	_, err := s.VerifyToken(before, "")
+	require.Error(t, err)
 }
 
 func TestAudienceIsTheScopeWithoutDefault(t *testing.T) {
@@ -134,7 +168,7 @@ func TestAudienceIsTheScopeWithoutDefault(t *testing.T) {
 	}
 }
 
-func TestCapabilityOfTheClaimsParameterComesBackInTheToken(t *testing.T) {
+func TestAccessTokenRepeatsTheCP1Capability(t *testing.T) {
 	for claims, want := range map[string]any{
 		`{"access_token":{"xms_cc":{"values":["cp1"]}}}`:                                          []any{"CP1"},
 		`{"access_token":{"xms_cc":{"values":["x","CP1"]},"nbf":{"essential":true,"value":"1"}}}`: []any{"CP1"},
@@ -151,7 +185,7 @@ func TestCapabilityOfTheClaimsParameterComesBackInTheToken(t *testing.T) {
 	}
 }
 
-func TestRequestsTellKindAndFieldsInOrder(t *testing.T) {
+func TestRequestsHaveKindAndFieldsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(entratest.Server)
 		form := with(validForm(t), "claims", `{"access_token":{}}`)
@@ -206,7 +240,7 @@ func TestRequestsAreCopies(t *testing.T) {
 	assert.Equal(t, clientID, again.ClientID)
 }
 
-func TestDoHasTheMannersOfATransport(t *testing.T) {
+func TestDoBehavesLikeATransport(t *testing.T) {
 	s := new(entratest.Server)
 	t.Run("closes the body", func(t *testing.T) {
 		r, body := post(t, validForm(t)), new(closeCounter)
@@ -223,14 +257,14 @@ func TestDoHasTheMannersOfATransport(t *testing.T) {
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.Len(t, s.Requests(), before)
 	})
-	t.Run("gives no body to HEAD", func(t *testing.T) {
+	t.Run("returns no body for HEAD", func(t *testing.T) {
 		r := get(t, "https://h/t/discovery/v2.0/keys")
 		r.Method = http.MethodHead
 		reply, body := do(t, s, r)
 		assert.Empty(t, body)
 		assert.Positive(t, reply.ContentLength)
 	})
-	t.Run("leaves a request without a body as it is", func(t *testing.T) {
+	t.Run("does not change a request without a body", func(t *testing.T) {
 		r := get(t, "https://h/t/discovery/v2.0/keys")
 		do(t, s, r)
 		assert.Nil(t, r.Body)

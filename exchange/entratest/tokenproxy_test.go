@@ -18,7 +18,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// bound is a good request with a token for the proxy.
+// bound returns a valid form with a token for the proxy.
 func bound(t testing.TB, c *entratest.Cluster) url.Values {
 	t.Helper()
 	raw, err := c.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "checkout", Audiences: []string{"api://AKSIdentityBinding"}})
@@ -26,7 +26,7 @@ func bound(t testing.TB, c *entratest.Cluster) url.Values {
 	return with(validForm(t), "client_assertion", raw)
 }
 
-// proxied is a request to the proxy for an authority.
+// proxied returns a request to the proxy with the authority's host.
 func proxied(t testing.TB, target string, form url.Values) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, strings.NewReader(form.Encode()))
@@ -36,7 +36,7 @@ func proxied(t testing.TB, target string, form url.Values) *http.Request {
 	return r
 }
 
-func TestTokenProxyPassesOn(t *testing.T) {
+func TestTokenProxyForwards(t *testing.T) {
 	for path, target := range map[string]string{
 		"":             "/contoso/oauth2/v2.0/token",
 		"/":            "/contoso/oauth2/v2.0/token",
@@ -54,7 +54,7 @@ func TestTokenProxyPassesOn(t *testing.T) {
 		assert.Equal(t, "login.microsoftonline.com", seen.Host)
 		assert.Equal(t, "/contoso/oauth2/v2.0/token", seen.Path)
 		assert.Equal(t, clientID, seen.ClientID)
-		assert.Equal(t, target, r.URL.Path, "the caller's request is as it was")
+		assert.Equal(t, target, r.URL.Path, "the caller's request is unchanged")
 	}
 }
 
@@ -66,14 +66,14 @@ func TestTokenProxyRefuses(t *testing.T) {
 		form   url.Values
 		status int
 	}{
-		"nothing wrong":      {good, bound(t, cluster), 200},
-		"another audience":   {good, inCluster(t, cluster), 403},
-		"no assertion":       {good, url.Values{}, 403},
-		"no JWT":             {good, with(validForm(t), "client_assertion", "x"), 403},
-		"more than a MiB":    {good, with(bound(t, cluster), "x", strings.Repeat("x", 1<<20)), 403},
-		"outside of path":    {"https://proxy.example/contoso/oauth2/v2.0/token", bound(t, cluster), 404},
-		"path as a prefix":   {"https://proxy.example/proxyless/contoso/oauth2/v2.0/token", bound(t, cluster), 404},
-		"what is no request": {"https://proxy.example/proxy/contoso", bound(t, cluster), 404},
+		"nothing wrong":    {good, bound(t, cluster), 200},
+		"another audience": {good, inCluster(t, cluster), 403},
+		"no assertion":     {good, url.Values{}, 403},
+		"not a JWT":        {good, with(validForm(t), "client_assertion", "x"), 403},
+		"more than a MiB":  {good, with(bound(t, cluster), "x", strings.Repeat("x", 1<<20)), 403},
+		"outside path":     {"https://proxy.example/contoso/oauth2/v2.0/token", bound(t, cluster), 404},
+		"path as a prefix": {"https://proxy.example/proxyless/contoso/oauth2/v2.0/token", bound(t, cluster), 404},
+		"unknown endpoint": {"https://proxy.example/proxy/contoso", bound(t, cluster), 404},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var entra entratest.Server
@@ -87,13 +87,13 @@ func TestTokenProxyRefuses(t *testing.T) {
 			assert.Equal(t, row.status, recorder.Code)
 			if row.status == http.StatusForbidden {
 				assert.Contains(t, text, "api://AKSIdentityBinding")
-				assert.Empty(t, entra.Requests(), "Entra is not bothered")
+				assert.Empty(t, entra.Requests(), "Entra receives no request")
 			}
 		})
 	}
 }
 
-func TestTokenProxyDoHasTheMannersOfATransport(t *testing.T) {
+func TestTokenProxyDoBehavesLikeATransport(t *testing.T) {
 	var entra entratest.Server
 	proxy := &entratest.TokenProxy{Server: &entra}
 	r := proxied(t, tokenURL, nil)
@@ -112,7 +112,7 @@ func TestTokenProxyDoHasTheMannersOfATransport(t *testing.T) {
 	assert.Equal(t, broken, err)
 }
 
-func TestTokenProxyBeforeAStrictServer(t *testing.T) {
+func TestTokenProxyForAStrictServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var entra entratest.Server
 		var cluster entratest.Cluster
@@ -127,7 +127,7 @@ func TestTokenProxyBeforeAStrictServer(t *testing.T) {
 	})
 }
 
-func TestTokenProxyOverTLSWithAnotherName(t *testing.T) {
+func TestTokenProxyOverTLSWithAServerName(t *testing.T) {
 	var entra entratest.Server
 	ca := newCA(t)
 	web := serveTLS(t, ca, &entratest.TokenProxy{Server: &entra, Path: "/proxy"}, "sni.example")
@@ -140,10 +140,10 @@ func TestTokenProxyOverTLSWithAnotherName(t *testing.T) {
 	assert.Equal(t, "login.microsoftonline.com", entra.Requests()[0].Host)
 
 	_, err = clientOf(t, ca, "").Do(request())
-	assert.ErrorContains(t, err, "127.0.0.1", "the certificate is for the name alone")
+	assert.ErrorContains(t, err, "127.0.0.1", "the certificate covers only the name")
 }
 
-// The proxy's CA is replaced while it runs: a client that holds the old one must read the file again.
+// The proxy's CA changes while it runs. A client with the old CA must read the file again.
 func TestTokenProxyWithARotatedCA(t *testing.T) {
 	var entra entratest.Server
 	before, after := newCA(t), newCA(t)

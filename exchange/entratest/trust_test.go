@@ -3,6 +3,7 @@ package entratest_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,7 +27,7 @@ func TestTrustClusterNeedsNoNetwork(t *testing.T) {
 	})
 }
 
-func TestTrustClusterTrustsWhatItCan(t *testing.T) {
+func TestTrustClusterRegistersTheValidCredentials(t *testing.T) {
 	var s entratest.Server
 	var cluster entratest.Cluster
 	err := s.TrustCluster(&cluster, entratest.FederatedCredential{TenantID: "contoso"}, clusterCredential())
@@ -46,7 +47,56 @@ func TestTrustClusterWithoutCredentialsKeepsTheServerLenient(t *testing.T) {
 	assert.Zero(t, codeOf(t, &s, inCluster(t, &cluster)))
 }
 
-func TestUnavailableClusterIsAnIssuerThatIsDown(t *testing.T) {
+func TestTwoClustersCannotShareAnIssuer(t *testing.T) {
+	var s entratest.Server
+	var first, second entratest.Cluster
+	first.RotateKey()
+	require.NoError(t, s.TrustCluster(&first, clusterCredential()))
+	require.NoError(t, s.TrustCluster(&first), "again")
+	require.EqualError(t, s.TrustCluster(&second), `entratest: another cluster already uses the issuer "`+entratest.DefaultIssuer+`"`)
+	assert.Zero(t, codeOf(t, &s, inCluster(t, &first)), "its keys are still used")
+	second.Issuer = "https://second.example"
+	require.NoError(t, s.TrustCluster(&second, clusterCredential()))
+	assert.Zero(t, codeOf(t, &s, inCluster(t, &second)))
+}
+
+// Tokens spell an identity the same way, however requests spell it.
+func TestTokensHaveCanonicalIDs(t *testing.T) {
+	const tenant = "ABCDEF00-1111-4222-8333-444444444444"
+	for name, row := range map[string]struct{ registered, requested, client, issuer string }{
+		"by ID":                      {tenant, tenant, clientID, strings.ToLower(tenant)},
+		"in another case":            {strings.ToLower(tenant), tenant, clientID, strings.ToLower(tenant)},
+		"by domain":                  {"contoso", "Contoso", clientID, contosoID},
+		"by the domain's ID":         {"contoso", contosoID, clientID, contosoID},
+		"client in capitals":         {"contoso", "contoso", "AAAAAAAA-1111-4222-8333-444444444444", contosoID},
+		"client is not an ID":        {"contoso", "contoso", "Orders", contosoID},
+		"client of a lenient server": {"", "contoso", "AAAAAAAA-1111-4222-8333-444444444444", contosoID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s entratest.Server
+			var cluster entratest.Cluster
+			if row.registered != "" {
+				c := clusterCredential()
+				c.TenantID, c.ClientID = row.registered, row.client
+				require.NoError(t, s.TrustCluster(&cluster, c))
+			}
+			issued := func(client string) map[string]any {
+				form := with(inCluster(t, &cluster), "client_id", client)
+				_, code, body := sendForm(t, &s, "https://login.microsoftonline.com/"+row.requested+"/oauth2/v2.0/token", form)
+				require.Zero(t, code, body)
+				return claimsOf(t, &s, decode[tokenReply](t, body).AccessToken, "")
+			}
+			upper, lower := issued(strings.ToUpper(row.client)), issued(strings.ToLower(row.client))
+			assert.Equal(t, row.issuer, upper["tid"])
+			assert.Equal(t, "https://sts.windows.net/"+row.issuer+"/", upper["iss"])
+			for _, claim := range []string{"oid", "sub", "appid", "tid", "iss"} {
+				assert.Equal(t, lower[claim], upper[claim], claim)
+			}
+		})
+	}
+}
+
+func TestUnavailableClusterCannotBeReached(t *testing.T) {
 	var s entratest.Server
 	var cluster entratest.Cluster
 	require.NoError(t, s.TrustCluster(&cluster, clusterCredential()))
@@ -58,7 +108,7 @@ func TestUnavailableClusterIsAnIssuerThatIsDown(t *testing.T) {
 	assert.Zero(t, codeOf(t, &s, inCluster(t, &cluster)))
 }
 
-func TestCredentialPropagates(t *testing.T) {
+func TestPropagationDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := entratest.Server{PropagationDelay: 2 * time.Minute}
 		var cluster entratest.Cluster
@@ -79,7 +129,7 @@ func TestCredentialPropagates(t *testing.T) {
 		raw, err := cluster.Token(entratest.TokenRequest{Namespace: "shop", ServiceAccount: "cart"})
 		require.NoError(t, err)
 		assert.Equal(t, 700213, codeOf(t, &s, with(validForm(t), "client_assertion", raw)), "another subject")
-		assert.Zero(t, codeOf(t, &s, form), "what has propagated stays")
+		assert.Zero(t, codeOf(t, &s, form), "older credentials still work")
 		time.Sleep(2 * time.Minute)
 		assert.Zero(t, codeOf(t, &s, inCluster(t, other)))
 		assert.Zero(t, codeOf(t, &s, with(validForm(t), "client_assertion", raw)))
@@ -91,12 +141,14 @@ func TestRevoke(t *testing.T) {
 	var cluster entratest.Cluster
 	require.NoError(t, s.TrustCluster(&cluster, clusterCredential()))
 	form := inCluster(t, &cluster)
-	require.ErrorContains(t, s.Revoke(credential()), "it is not trusted")
+	require.ErrorContains(t, s.Revoke(federated()), "it is not registered")
+	require.NoError(t, s.Revoke(clusterCredential()), "as given to TrustCluster")
+	require.NoError(t, s.TrustCluster(&cluster, clusterCredential()))
 	c := clusterCredential()
 	c.Issuer = entratest.DefaultIssuer
 	require.NoError(t, s.Revoke(c))
 	assert.Equal(t, 70025, codeOf(t, &s, form))
-	require.ErrorContains(t, s.Revoke(c), "it is not trusted")
+	require.ErrorContains(t, s.Revoke(c), "it is not registered")
 	c.TenantID = "fabrikam"
 	require.ErrorContains(t, s.Revoke(c), `tenant "fabrikam"`)
 	require.NoError(t, s.TrustCluster(&cluster, clusterCredential()))
@@ -125,7 +177,7 @@ func TestAddApplication(t *testing.T) {
 	assert.Equal(t, 70025, codeOf(t, &s, inCluster(t, &cluster)))
 	require.NoError(t, s.TrustCluster(&cluster, clusterCredential()))
 	require.NoError(t, s.AddApplication("contoso", clientID))
-	assert.Zero(t, codeOf(t, &s, inCluster(t, &cluster)), "its credentials stay")
+	assert.Zero(t, codeOf(t, &s, inCluster(t, &cluster)), "credentials are kept")
 }
 
 func TestForgetRequests(t *testing.T) {
@@ -145,7 +197,7 @@ func TestStrictServerIsSafeForConcurrentUse(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range 8 {
 		group.Go(func() {
-			own := credential()
+			own := federated()
 			own.ClientID = fmt.Sprint("client-", n)
 			assert.NoError(t, s.Trust(own))
 			assert.NoError(t, s.SetDisabled("contoso", own.ClientID, true))

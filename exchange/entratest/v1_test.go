@@ -17,7 +17,7 @@ import (
 
 const tokenURLV1 = "https://login.microsoftonline.com/contoso/oauth2/token?api-version=1.0"
 
-// v1Form is validForm as clients of the first version send it: with a resource instead of a scope.
+// v1Form is validForm for the v1 endpoint: with a resource instead of a scope.
 func v1Form(t testing.TB, resource string) url.Values {
 	t.Helper()
 	form := validForm(t)
@@ -26,7 +26,7 @@ func v1Form(t testing.TB, resource string) url.Values {
 	return form
 }
 
-// As in a reply recorded in 2020: numbers are strings.
+// As in a reply recorded in 2020, numbers are strings.
 func TestV1TokenReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &entratest.Server{RefreshIn: time.Minute}
@@ -34,7 +34,7 @@ func TestV1TokenReply(t *testing.T) {
 		require.Equal(t, http.StatusOK, reply.StatusCode, body)
 		got, now := decode[map[string]string](t, body), time.Now().Unix()
 		claims := verify(t, got["access_token"], fetchKeys(t, s, "https://login.microsoftonline.com/common/discovery/keys"))
-		assert.Equal(t, "https://vault.azure.net/", claims["aud"], "as it was asked for")
+		assert.Equal(t, "https://vault.azure.net/", claims["aud"], "verbatim")
 		delete(got, "access_token")
 		assert.Equal(t, map[string]string{
 			"token_type": "Bearer", "expires_in": "3599", "ext_expires_in": "3599", "refresh_in": "60",
@@ -47,15 +47,15 @@ func TestV1TokenReply(t *testing.T) {
 	})
 }
 
-func TestV1KnowsNoScope(t *testing.T) {
+func TestV1IgnoresScope(t *testing.T) {
 	s := new(entratest.Server)
 	form := v1Form(t, "")
 	form.Set("scope", "https://vault.azure.net/.default")
 	_, _, body := sendForm(t, s, tokenURLV1, form)
-	assert.Equal(t, "00000002-0000-0000-c000-000000000000", decode[map[string]string](t, body)["resource"], "what Entra falls back to")
+	assert.Equal(t, "00000002-0000-0000-c000-000000000000", decode[map[string]string](t, body)["resource"], "Entra's default resource")
 }
 
-func TestV1JudgesAsV2Does(t *testing.T) {
+func TestV1JudgesLikeV2(t *testing.T) {
 	s := trusting(t)
 	s.AllowResource("https://vault.azure.net")
 	for name, row := range map[string]struct {
@@ -81,13 +81,13 @@ func TestV1JudgesAsV2Does(t *testing.T) {
 	}
 }
 
-// Who validates v1.0 access tokens finds their issuer, the keys and the endpoint.
+// The v1 document names the issuer and the keys of v1.0 access tokens.
 func TestV1OpenIDConfiguration(t *testing.T) {
 	s := new(entratest.Server)
 	_, body := do(t, s, get(t, "https://login.microsoftonline.com/contoso/.well-known/openid-configuration"))
 	got := decode[map[string]any](t, body)
 	for member, value := range map[string]string{
-		"issuer":                 "https://sts.windows.net/contoso/",
+		"issuer":                 "https://sts.windows.net/" + contosoID + "/",
 		"token_endpoint":         "https://login.microsoftonline.com/contoso/oauth2/token",
 		"authorization_endpoint": "https://login.microsoftonline.com/contoso/oauth2/authorize",
 		"jwks_uri":               "https://login.microsoftonline.com/contoso/discovery/keys",
@@ -99,7 +99,7 @@ func TestV1OpenIDConfiguration(t *testing.T) {
 	assert.Equal(t, got["issuer"], claims["iss"])
 }
 
-func TestInstanceDiscoveryLeadsToTheVersionAskedFor(t *testing.T) {
+func TestInstanceDiscoveryReturnsTheRequestedVersion(t *testing.T) {
 	for authorize, configuration := range map[string]string{
 		"https://login.windows.net/contoso/oauth2/authorize":      "https://login.windows.net/contoso/.well-known/openid-configuration",
 		"https://login.windows.net/contoso/oauth2/v2.0/authorize": "https://login.windows.net/contoso/v2.0/.well-known/openid-configuration",

@@ -1,7 +1,7 @@
 package emit
 
-const bicepText = `// The user-assigned managed identity that the workload signs in as, which exists already, and its trust in the workload's
-// federated token: az deployment group create --resource-group GROUP --template-file FILE --parameters identityName=NAME
+const bicepText = `// Makes an existing user-assigned managed identity trust the workload's federated token:
+//   az deployment group create --resource-group GROUP --template-file FILE --parameters identityName=NAME
 targetScope = 'resourceGroup'
 
 @description(%[1]s)
@@ -27,7 +27,7 @@ func bicep(wl Workload) (string, error) {
 	return fill(bicepText, bicepString, nameOfIdentity(wl), credentialName(wl), wl.Issuer, wl.Subject, wl.Audience), nil
 }
 
-// nameOfIdentity describes the one thing that the workload does not know.
+// nameOfIdentity describes the parameter for the identity's name, which the workload does not know.
 func nameOfIdentity(wl Workload) string {
 	return "Name of the user-assigned managed identity with client ID " + wl.clientID() + "."
 }

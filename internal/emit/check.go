@@ -9,10 +9,12 @@ import (
 )
 
 // maxCharacters is Entra ID's limit for an issuer, a subject and an audience
-// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust). Names are shorter.
+// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-create-trust). Names
+// are shorter.
 const maxCharacters = 600
 
-// check reports every value that no form could carry, on one line.
+// check reports, on one line, every value that no form can carry. credential requires those of the
+// federated credential.
 func check(wl Workload, credential bool) error {
 	var wrong []string
 	for _, field := range []struct {
@@ -47,21 +49,22 @@ func checkText(s string) string {
 	case strings.ContainsFunc(s, unicode.IsControl):
 		return "has a control character"
 	case n > maxCharacters:
-		return fmt.Sprintf("has %d characters, and Entra ID takes %d", n, maxCharacters)
+		return fmt.Sprintf("has %d characters; the maximum is %d", n, maxCharacters)
 	}
 	return ""
 }
 
-// checkID takes GUIDs and domains. The Azure CLI's query language has quotes of its own, which an ID never needs.
+// checkID accepts GUIDs and domains. It rejects quotes, which the Azure CLI's query language would
+// interpret.
 func checkID(s string) string {
 	other := func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.')
 	}
 	if i := strings.IndexFunc(s, other); i >= 0 {
-		return "is no ID: it has characters other than letters, digits, '-' and '.'"
+		return "is not an ID: it has characters other than letters, digits, '-' and '.'"
 	}
 	if len(s) > maxCharacters {
-		return "is no ID: it is too long"
+		return "is not an ID: it is too long"
 	}
 	return ""
 }

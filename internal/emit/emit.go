@@ -1,5 +1,7 @@
-// Package emit prints the federated identity credential that a workload needs, from what the workload presents, for the tool
-// that makes it. What it prints is to be pasted, so every value comes out as data of the tool's language, whatever is in it.
+// Package emit prints the federated credential that a workload needs, in the language of the tool
+// that creates it. The values come from the workload's token and environment. People paste the
+// output into a shell or a file, so every value is quoted as data of that language, whatever it
+// contains.
 package emit
 
 import (
@@ -10,18 +12,19 @@ import (
 	"strings"
 )
 
-// Workload is what a workload presents, from its federated token and its environment. None of it is secret.
+// Workload holds what emit needs from a workload's federated token and environment. None of it is
+// secret.
 type Workload struct {
-	ClientID, TenantID        string // of the identity to sign in as; empty: unknown, then a placeholder stands in its place
+	ClientID, TenantID        string // of the identity to sign in as; empty if unknown
 	Issuer, Subject, Audience string // exactly as in the token
-	Namespace, ServiceAccount string // empty for a token that is not Kubernetes'
+	Namespace, ServiceAccount string // empty unless the token is Kubernetes'
 }
 
-// form is one way to write a credential down.
+// form is one way to write a credential.
 type form struct {
 	name       string
 	text       func(Workload) (string, error)
-	credential bool // carries issuer, subject and audience, so that they must be there
+	credential bool // requires issuer, subject and audience
 }
 
 var forms = []form{
@@ -34,14 +37,17 @@ var forms = []form{
 	{"kubernetes", kubernetes, false},
 }
 
-// Forms returns what Write can write:
+// Forms returns the forms that [Write] supports:
 //
 //   - az: a shell script for the Azure CLI, for a managed identity or an app registration
 //   - azwi: a shell script for Azure Workload Identity's CLI, for an app registration
-//   - bicep, terraform: a credential of a managed identity that exists already
-//   - graph: the JSON body of Microsoft Graph's POST /applications(appId='ID')/federatedIdentityCredentials
-//   - portal: the Azure portal's fields, a line each; its value begins in column 32
-//   - kubernetes: the service account's manifest and a patch for the pod template, which carry no credential
+//   - bicep, terraform: a credential of an existing managed identity
+//   - graph: the JSON body of Microsoft Graph's POST
+//     /applications(appId='ID')/federatedIdentityCredentials or, for an agent identity blueprint,
+//     to [BlueprintURL]
+//   - portal: the Azure portal's fields, one per line, with the values in column 32
+//   - kubernetes: the service account's manifest and a patch for the pod template, without the
+//     federated credential
 func Forms() []string {
 	var names []string
 	for _, f := range forms {
@@ -50,8 +56,10 @@ func Forms() []string {
 	return names
 }
 
-// Write writes the workload's credential in a form, in one call of w.Write, or nothing and an error: that there is no such
-// form, that a value is missing or no form could carry it, that this form cannot carry the workload, or that of w.
+// Write writes the workload's credential in a form, with a single call of w.Write. It writes
+// nothing and returns an error if there is no such form, if a value is missing, or if the form
+// cannot carry the workload. It also returns the error of w. A placeholder replaces an unknown
+// client ID.
 func Write(w io.Writer, form string, wl Workload) error {
 	i := slices.Index(Forms(), form)
 	if i < 0 {
@@ -68,15 +76,15 @@ func Write(w io.Writer, form string, wl Workload) error {
 	return err
 }
 
-// isServiceAccount reports whether the subject is the one that Kubernetes gives the service account.
+// isServiceAccount reports whether the subject is the service account's in Kubernetes.
 func (wl Workload) isServiceAccount() bool {
 	return wl.hasServiceAccount() && wl.Subject == "system:serviceaccount:"+wl.Namespace+":"+wl.ServiceAccount
 }
 
 func (wl Workload) hasServiceAccount() bool { return wl.Namespace != "" && wl.ServiceAccount != "" }
 
-// clientID is in lower case, as Azure returns it, because the Azure CLI's queries heed case. The placeholder is that of the
-// examples' manifests.
+// clientID returns the client ID in lower case, as Azure returns it, because queries of the Azure
+// CLI are case-sensitive. The placeholder is also the one in the examples' manifests.
 func (wl Workload) clientID() string {
 	return cmp.Or(strings.ToLower(wl.ClientID), "REPLACE-WITH-CLIENT-ID")
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "rewrite testdata")
 
-// testdata shows each form of an ordinary workload.
+// testdata has each form of an ordinary workload.
 func TestGolden(t *testing.T) {
 	files := map[string]string{
 		"az": "az.sh", "azwi": "azwi.sh", "bicep": "main.bicep", "terraform": "main.tf", "graph": "graph.json", "portal": "portal.txt",

@@ -2,12 +2,17 @@ package emit
 
 import "encoding/json"
 
-// graphCredential is Microsoft Graph's federatedIdentityCredential, as far as it must be given.
+// BlueprintURL is where Microsoft Graph creates the federated credential of an agent identity
+// blueprint; ID stands for its object ID
+// (https://learn.microsoft.com/graph/api/federatedidentitycredential-post?view=graph-rest-beta).
+const BlueprintURL = "https://graph.microsoft.com/beta/applications/ID/microsoft.graph.agentIdentityBlueprint/federatedIdentityCredentials"
+
+// graphCredential holds the required members of Microsoft Graph's federatedIdentityCredential.
 type graphCredential struct {
 	Name      string   `json:"name"`
 	Issuer    string   `json:"issuer"`
 	Subject   string   `json:"subject"`
-	Audiences []string `json:"audiences"` // Entra ID takes just one
+	Audiences []string `json:"audiences"` // Entra ID accepts exactly one
 }
 
 func graphBody(wl Workload) graphCredential {
@@ -16,5 +21,5 @@ func graphBody(wl Workload) graphCredential {
 
 func graph(wl Workload) (string, error) {
 	body, err := json.MarshalIndent(graphBody(wl), "", "  ")
-	return string(body) + "\n", err
+	return asJSON(body) + "\n", err
 }

@@ -1,27 +1,36 @@
 package emit
 
-// The patch is a comment, because kubectl apply refuses a file in which one document is no object.
-const kubernetesText = `## The service account that the workload runs as: kubectl apply --filename FILE
+import "github.com/entrafed/entrafed/internal/webhook"
+
+// kubernetesText names a separate field manager, so that kubectl apply changes nothing that others
+// have set. With kubectl's default one, the manifest would delete what an earlier manifest of the
+// service account had set.
+const kubernetesText = `## The workload's service account. Applying it changes nothing else in the service account. If an
+## annotation already has another value, kubectl reports a conflict.
+## kubectl apply --server-side --field-manager workload-identity --filename FILE
 apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: %[1]s
   namespace: %[2]s
   annotations:
-    azure.workload.identity/client-id: %[3]s
+    ` + webhook.AnnotationClientID + `: %[3]s
 `
 
-const kubernetesTenant = `    azure.workload.identity/tenant-id: %s
+const kubernetesTenant = `    ` + webhook.AnnotationTenantID + `: %s
 `
 
+// kubernetesPatch is a comment, because kubectl apply refuses a file in which one document is not
+// an object.
 const kubernetesPatch = `
-## What the workload's pod template needs; on the Deployment itself the label does nothing. As a file of its own, and each line
-## without its leading "# ": kubectl patch deployment NAME --namespace NAMESPACE --patch-file FILE
+## The patch for the workload's pod template. On the Deployment itself, the label has no effect. Copy
+## the lines below to another file, without the leading "# ".
+## kubectl patch deployment NAME --namespace NAMESPACE --patch-file FILE
 # spec:
 #   template:
 #     metadata:
 #       labels:
-#         azure.workload.identity/use: "true"
+#         ` + webhook.LabelUse + `: "true"
 #     spec:
 #       serviceAccountName: %s
 `

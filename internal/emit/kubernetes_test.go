@@ -12,8 +12,8 @@ import (
 	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
-// Each value is one quoted scalar on its line, in the manifest and in the patch. What YAML's own parser makes of the whole is
-// checked in internal/e2e/emit.
+// In the manifest and in the patch, each value is one quoted scalar on its line.
+// internal/test/e2e/emit checks the whole with a YAML parser.
 func TestKubernetes(t *testing.T) {
 	for name, wl := range emittest.Workloads() {
 		if wl.ServiceAccount == "" {
@@ -29,6 +29,7 @@ func TestKubernetes(t *testing.T) {
 			assert.Equal(t, wl.ServiceAccount, read(`  name: (".*")`))
 			assert.Equal(t, wl.Namespace, read(`  namespace: (".*")`))
 			assert.Equal(t, wl.ServiceAccount, read(`#       serviceAccountName: (".*")`))
+			theOne(t, text, `(## kubectl apply --server-side --field-manager workload-identity --filename FILE)`)
 			if wl.ClientID == "" {
 				assert.Contains(t, text, `azure.workload.identity/client-id: "REPLACE-WITH-CLIENT-ID"`)
 				assert.NotContains(t, text, "tenant-id")

@@ -10,7 +10,7 @@ import (
 	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
-// credentialName is what Entra ID and the Azure CLI take.
+// credentialName matches the names that Entra ID and the Azure CLI accept.
 const credentialName = `^[a-zA-Z0-9][a-zA-Z0-9_-]{2,119}$`
 
 func nameOf(t *testing.T, wl emit.Workload) string {
@@ -25,19 +25,19 @@ func TestNameIsReadable(t *testing.T) {
 	assert.Regexp(t, credentialName, nameOf(t, emittest.InCluster(emittest.AKS, strings.Repeat("n", 63), strings.Repeat("a", 253))))
 }
 
-// The same credential has the same name, so that to make it again changes nothing; what is another credential has another one,
-// or it would replace the first.
-func TestNameTellsCredentialsApart(t *testing.T) {
+// The same credential has the same name, so that creating it again changes nothing. Another
+// credential has another name, so that it does not replace the first.
+func TestNameIdentifiesTheCredential(t *testing.T) {
 	others := map[string]string{}
 	for _, wl := range []emit.Workload{
 		emittest.Ordinary,
 		emittest.InCluster("https://another.example/", "shop", "orders"),
 		emittest.InCluster(emittest.AKS, "shop-orders", "a"), emittest.InCluster(emittest.AKS, "shop", "orders-a"),
-		emittest.Elsewhere(emittest.AKS, "a"), emittest.Elsewhere(emittest.AKS, "b"),
+		emittest.Elsewhere(emittest.AKS, "a"), emittest.Elsewhere(emittest.AKS, "b"), emittest.Usual["government"],
 	} {
 		name := nameOf(t, wl)
 		assert.Equal(t, name, nameOf(t, emittest.With(wl, func(wl *emit.Workload) { wl.ClientID, wl.TenantID = "", "" })))
 		assert.NotContains(t, others, name)
-		others[name] = wl.Subject
+		others[name] = wl.Subject + wl.Audience
 	}
 }

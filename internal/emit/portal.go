@@ -1,10 +1,18 @@
 package emit
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// portal names the fields as the Azure portal does. Its scenario for Kubernetes makes the subject of the service account by
-// itself, so that another subject needs the scenario for other issuers.
+// portal names the fields as the Azure portal does. The portal's scenario for Kubernetes derives
+// the subject from the service account, so any other subject needs the scenario for other issuers.
 func portal(wl Workload) (string, error) {
+	for _, value := range []string{wl.Issuer, wl.Subject, wl.Audience} {
+		if strings.ContainsFunc(value, hidden) {
+			return "", fmt.Errorf("%q has invisible characters, which nobody can type: use another form", value)
+		}
+	}
 	rows := [][2]string{
 		{"Client ID", wl.clientID()},
 		{"Open", "Managed Identities > the identity > Settings > Federated credentials > Add credential"},
@@ -24,9 +32,9 @@ func portal(wl Workload) (string, error) {
 		}...)
 	}
 	rows = append(rows, [][2]string{{"Subject identifier", wl.Subject}, {"Name", credentialName(wl)}, {"Audience", wl.Audience}}...)
-	var text string
+	var text strings.Builder
 	for _, row := range rows {
-		text += fill("%s%s\n", verbatim, fmt.Sprintf("%-31s", row[0]), row[1])
+		text.WriteString(fill("%s%s\n", verbatim, fmt.Sprintf("%-31s", row[0]), row[1]))
 	}
-	return text, nil
+	return text.String(), nil
 }

@@ -5,12 +5,15 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
-// fill puts values in the place of a text's verbs, each as a literal of the text's language. The forms have no other way to
-// get a value into a text, so that none can forget to quote.
+// fill replaces the verbs of text with values, each as a literal of the text's language. It is the
+// only way to put a value into a text, so no form can forget to quote.
 //
-// The functions that make literals take what check lets through: valid UTF-8 without control characters.
+// The functions that write literals accept what check accepts: valid UTF-8 without control
+// characters. They escape characters that do not print, such as one that reverses the text after
+// it, because people read a script or a template before they run it.
 func fill(text string, literal func(string) string, values ...string) string {
 	literals := make([]any, len(values))
 	for i, v := range values {
@@ -19,19 +22,57 @@ func fill(text string, literal func(string) string, values ...string) string {
 	return fmt.Sprintf(text, literals...)
 }
 
-// shell quotes for a POSIX shell, where nothing is special between single quotes but the quote that ends them.
-func shell(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// hidden reports whether c does not print.
+func hidden(c rune) bool { return !unicode.IsPrint(c) }
 
-// hcl quotes for Terraform: Go's escapes are HCL's too, as far as a value without control characters needs any, and a template
-// begins with ${ or %{, which are escaped by doubling.
+// shell quotes for a POSIX shell. Between single quotes nothing but the closing quote is special,
+// so hidden characters go through printf, as octal escapes in its format.
+func shell(s string) string {
+	if !strings.ContainsFunc(s, hidden) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	var format strings.Builder
+	for i, c := range s {
+		switch {
+		case c == '\\', c == '%':
+			format.WriteRune(c)
+			format.WriteRune(c)
+		case hidden(c), i == 0 && c == '-': // a leading hyphen would start an option
+			for _, octet := range []byte(string(c)) {
+				fmt.Fprintf(&format, `\%03o`, octet)
+			}
+		default:
+			format.WriteRune(c)
+		}
+	}
+	return `"$(printf ` + shell(format.String()) + `)"`
+}
+
+// asJSON escapes the hidden characters in the strings of text, which is JSON.
+func asJSON(text []byte) string {
+	var b strings.Builder
+	for _, c := range string(text) {
+		if c == '\n' || !hidden(c) {
+			b.WriteRune(c)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, c) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+// hcl quotes for Terraform. The escapes that Go uses for a value without control characters are
+// valid in HCL too. ${ and %{ start a template, and are escaped by doubling the first character.
 func hcl(s string) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
 }
 
-// yaml quotes for YAML, whose escapes between double quotes include all of Go's.
+// yaml quotes for YAML, whose double-quoted strings support all of Go's escapes.
 func yaml(s string) string { return strconv.Quote(s) }
 
-// bicepString quotes for Bicep, where ${ begins an expression.
+// bicepString quotes for Bicep, where ${ starts an expression.
 func bicepString(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -39,14 +80,14 @@ func bicepString(s string) string {
 		case c == '\'' || c == '\\' || c == '$':
 			b.WriteRune('\\')
 			b.WriteRune(c)
-		case unicode.IsPrint(c):
-			b.WriteRune(c)
-		default:
+		case hidden(c):
 			fmt.Fprintf(&b, `\u{%x}`, c)
+		default:
+			b.WriteRune(c)
 		}
 	}
 	return "'" + b.String() + "'"
 }
 
-// verbatim is for text that only people and their clipboards read.
+// verbatim quotes nothing. It is for text that people copy by hand, where an escape would be wrong.
 func verbatim(s string) string { return s }

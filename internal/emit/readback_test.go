@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,7 @@ import (
 	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
-// readers read back the forms that are no scripts.
+// readers read back the forms that are not scripts.
 var readers = map[string]func(testing.TB, string) credential{
 	"bicep": func(t testing.TB, text string) credential {
 		return credential{
@@ -41,15 +42,42 @@ var readers = map[string]func(testing.TB, string) credential{
 	},
 }
 
-// Whatever a value is, it comes out of each form as it went in.
+// Every form preserves every value.
 func TestReadBack(t *testing.T) {
 	for name, wl := range emittest.Workloads() {
 		for form, read := range readers {
-			if form == "terraform" && !steady(wl) {
-				assertRefused(t, form, wl, "Terraform normalizes Unicode")
+			if reason := refusal(form, wl); reason != "" {
+				assertRefused(t, form, wl, reason)
 				continue
 			}
 			t.Run(form+"/"+name, func(t *testing.T) { assertCredential(t, wl, read(t, write(t, form, wl))) })
+		}
+	}
+}
+
+// refusal returns why a form cannot carry the values; empty if it can.
+func refusal(form string, wl emit.Workload) string {
+	values := wl.Issuer + wl.Subject + wl.Audience
+	switch {
+	case form == "terraform" && strings.ContainsFunc(values, func(c rune) bool { return c > 0x2ff && !strings.ContainsRune("名前🔑", c) }):
+		return "Terraform normalizes Unicode"
+	case form == "portal" && strings.ContainsFunc(values, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return "nobody can type"
+	}
+	return ""
+}
+
+// Characters that do not print are visible as escapes: one could reverse the text after it.
+func TestHiddenCharactersAreEscaped(t *testing.T) {
+	for name, wl := range emittest.Workloads() {
+		for _, form := range emit.Forms() {
+			var text strings.Builder
+			if emit.Write(&text, form, wl) != nil {
+				continue
+			}
+			for _, c := range text.String() {
+				assert.True(t, c == '\n' || unicode.IsPrint(c), "%s: %U in %q", form, c, name)
+			}
 		}
 	}
 }
@@ -78,7 +106,7 @@ func FuzzReadBack(f *testing.F) {
 	})
 }
 
-// theOne returns what the pattern captures of the one place where whole lines match.
+// theOne returns what the pattern captures. It must match whole lines in exactly one place.
 func theOne(t testing.TB, text, pattern string) string {
 	t.Helper()
 	matches := regexp.MustCompile(`(?m)^`+pattern+`$`).FindAllStringSubmatch(text, -1)
@@ -95,7 +123,7 @@ func inJSON(t testing.TB, text string) credential {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
 	require.NoError(t, decoder.Decode(&body))
-	require.False(t, decoder.More(), "nothing but the body")
+	require.False(t, decoder.More(), "there is only the body")
 	require.Len(t, body.Audiences, 1)
 	return credential{body.Name, body.Issuer, body.Subject, body.Audiences[0]}
 }
@@ -111,7 +139,8 @@ func inHCL(t testing.TB, text, pattern string) string {
 	return strings.NewReplacer("$${", "${", "%%{", "%{").Replace(value)
 }
 
-// inBicep reads a string by the rules at https://learn.microsoft.com/azure/azure-resource-manager/bicep/data-types#strings.
+// inBicep reads a string
+// (https://learn.microsoft.com/azure/azure-resource-manager/bicep/data-types#strings).
 func inBicep(t testing.TB, text, pattern string) string {
 	t.Helper()
 	literal := theOne(t, text, pattern)
@@ -137,9 +166,4 @@ func portalFields(t testing.TB, text string) map[string]string {
 		fields[label] = strings.TrimSuffix(line[column:], "\n")
 	}
 	return fields
-}
-
-// steady reports whether Terraform, which brings strings into normalization form C, keeps the values for certain.
-func steady(wl emit.Workload) bool {
-	return !strings.ContainsFunc(wl.Issuer+wl.Subject+wl.Audience, func(c rune) bool { return c > 0x2ff && !strings.ContainsRune("名前🔑", c) })
 }

@@ -22,7 +22,7 @@ func TestUnknownForm(t *testing.T) {
 	}
 }
 
-// What no form could carry is refused by name, in every form, and nothing is written.
+// Every form refuses a value that no form can carry, names its field, and writes nothing.
 func TestRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*emit.Workload)
@@ -32,11 +32,11 @@ func TestRefused(t *testing.T) {
 		"null character": {func(wl *emit.Workload) { wl.Issuer = "a\x00" }, "Issuer has a control character"},
 		"delete":         {func(wl *emit.Workload) { wl.Namespace = "a\x7f" }, "Namespace has a control character"},
 		"next line":      {func(wl *emit.Workload) { wl.ServiceAccount = "a\u0085" }, "ServiceAccount has a control character"},
-		"no UTF-8":       {func(wl *emit.Workload) { wl.Audience = "a\xff" }, "Audience is not valid UTF-8"},
-		"too long":       {func(wl *emit.Workload) { wl.Subject = strings.Repeat("ü", 601) }, "Subject has 601 characters, and Entra ID takes 600"},
-		"resource ID":    {func(wl *emit.Workload) { wl.ClientID = "/subscriptions/x" }, "ClientID is no ID"},
-		"quote in an ID": {func(wl *emit.Workload) { wl.TenantID = "a'b" }, "TenantID is no ID"},
-		"endless ID":     {func(wl *emit.Workload) { wl.TenantID = strings.Repeat("a", 601) }, "TenantID is no ID"},
+		"invalid UTF-8":  {func(wl *emit.Workload) { wl.Audience = "a\xff" }, "Audience is not valid UTF-8"},
+		"too long":       {func(wl *emit.Workload) { wl.Subject = strings.Repeat("ü", 601) }, "Subject has 601 characters; the maximum is 600"},
+		"resource ID":    {func(wl *emit.Workload) { wl.ClientID = "/subscriptions/x" }, "ClientID is not an ID"},
+		"quote in an ID": {func(wl *emit.Workload) { wl.TenantID = "a'b" }, "TenantID is not an ID"},
+		"endless ID":     {func(wl *emit.Workload) { wl.TenantID = strings.Repeat("a", 601) }, "TenantID is not an ID"},
 		"two at once":    {func(wl *emit.Workload) { wl.Issuer, wl.Subject = "\t", "\r" }, "Issuer has a control character; Subject has a control character"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func assertRefused(t *testing.T, form string, wl emit.Workload, want string) {
 	assert.Empty(t, text.String())
 }
 
-// A credential needs all three; the service account's manifest has none of them in it.
+// A credential needs all three; the service account's manifest needs none of them.
 func TestRefusedWithoutCredential(t *testing.T) {
 	wl := emittest.With(emittest.Ordinary, func(wl *emit.Workload) { wl.Issuer, wl.Subject, wl.Audience = "", "", "" })
 	for _, form := range emit.Forms() {
@@ -67,12 +67,13 @@ func TestRefusedWithoutCredential(t *testing.T) {
 	assert.Contains(t, write(t, "kubernetes", wl), `name: "orders"`)
 }
 
-// What azwi would make another credential of is refused, and so is what has no service account.
+// The form azwi refuses workloads for which the azwi tool would create a different credential. It
+// and kubernetes refuse workloads without a service account.
 func TestRefusedByForm(t *testing.T) {
 	assertRefused(t, "azwi", emittest.Usual["GitHub Actions"], "Kubernetes service accounts")
 	assertRefused(t, "kubernetes", emittest.Usual["GitHub Actions"], "Kubernetes service accounts")
-	assertRefused(t, "azwi", emittest.Usual["government"], `this token's is "api://AzureADTokenExchangeUSGov"`)
-	assertRefused(t, "azwi", emittest.With(emittest.Ordinary, func(wl *emit.Workload) { wl.Subject = "orders" }), `this token's is another, "orders"`)
+	assertRefused(t, "azwi", emittest.Usual["government"], `this token's audience is "api://AzureADTokenExchangeUSGov"`)
+	assertRefused(t, "azwi", emittest.With(emittest.Ordinary, func(wl *emit.Workload) { wl.Subject = "orders" }), `this token's subject is "orders"`)
 }
 
 func TestWriterFails(t *testing.T) {

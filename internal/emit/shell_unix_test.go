@@ -19,7 +19,7 @@ import (
 	"github.com/entrafed/entrafed/internal/emit/emittest"
 )
 
-// shells are those that the scripts are for. A machine without bash can be tested on; without sh there is none.
+// shells returns the shells that the scripts are for. It requires sh; bash is optional.
 func shells(t *testing.T) []string {
 	t.Helper()
 	sh, err := exec.LookPath("sh")
@@ -27,12 +27,12 @@ func shells(t *testing.T) []string {
 	if bash, err := exec.LookPath("bash"); err == nil {
 		return []string{sh, bash}
 	}
-	t.Log("no bash: tested with sh alone")
+	t.Log("no bash: tested only with sh")
 	return []string{sh}
 }
 
-// tool stands for az and azwi: it records its name and arguments, knows the managed identities of a file and
-// every application, and fails where a file says so.
+// tool replaces az, azwi and kubectl. It records its name and arguments, knows every application
+// and the managed identities listed in a file, and fails if another file exists.
 const tool = `#!/bin/sh
 { printf '%s\0' "${0##*/}" "$@"; printf '\n\0'; } >>"$RECORD/calls"
 [ ! -e "$RECORD/broken" ] || exit 1
@@ -42,8 +42,8 @@ case "$1 $2" in
 esac
 `
 
-// run runs scripts one after another as a person would paste them, and returns the calls they made. Nothing else may have
-// happened.
+// run runs scripts one after another, as if pasted, and returns the calls that they made. It fails
+// if they did anything else.
 func run(t *testing.T, shell, identities string, scripts ...string) [][]string {
 	t.Helper()
 	calls, output, err := attempt(t, shell, map[string]string{"identities": identities}, strings.Join(scripts, ""))
@@ -51,7 +51,7 @@ func run(t *testing.T, shell, identities string, scripts ...string) [][]string {
 	return calls
 }
 
-// attempt runs a script with the files that the tool reads.
+// attempt runs a script. files holds the files that tool reads.
 func attempt(t *testing.T, shell string, files map[string]string, script string) (calls [][]string, output string, err error) {
 	t.Helper()
 	check := exec.Command(shell, "-n")
@@ -60,7 +60,7 @@ func attempt(t *testing.T, shell string, files map[string]string, script string)
 	require.NoError(t, err, "%s -n: %s", shell, syntax)
 
 	bin, record, home := t.TempDir(), t.TempDir(), t.TempDir()
-	for _, name := range []string{"az", "azwi"} {
+	for _, name := range []string{"az", "azwi", "kubectl"} {
 		require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte(tool), 0o700))
 	}
 	for name, content := range files {
@@ -73,7 +73,7 @@ func attempt(t *testing.T, shell string, files map[string]string, script string)
 
 	left, readErr := os.ReadDir(home)
 	require.NoError(t, readErr)
-	assert.Empty(t, left, "a value ran")
+	assert.Empty(t, left, "a value ran as a command")
 	recorded, readErr := os.ReadFile(filepath.Join(record, "calls"))
 	require.NoError(t, readErr)
 	for call := range strings.SplitSeq(strings.TrimSuffix(string(recorded), "\x00\n\x00"), "\x00\n\x00") {
@@ -82,8 +82,9 @@ func attempt(t *testing.T, shell string, files map[string]string, script string)
 	return calls, string(printed), err
 }
 
-// forEach runs scripts in each shell and has the calls of each judged: for az of the workloads that have a hostile value as
-// their issuer, subject and audience, and of the usual ones; for azwi of those that it takes.
+// forEach runs scripts in each shell and judges the calls of each. For az, they are those of the
+// usual workloads and of workloads with a hostile issuer, subject and audience; for azwi, those
+// that it accepts.
 func forEach(t *testing.T, form, identities string, callsEach int, judge func(*testing.T, emit.Workload, [][]string)) {
 	t.Helper()
 	var names, scripts []string
@@ -103,7 +104,7 @@ func forEach(t *testing.T, form, identities string, callsEach int, judge func(*t
 	}
 }
 
-// options are a call's arguments with an equals sign, after its words, which are returned too.
+// options splits a call into its words and its options, which have an equals sign.
 func options(t *testing.T, call []string) (words string, values map[string]string) {
 	t.Helper()
 	values = map[string]string{}
@@ -119,8 +120,9 @@ func options(t *testing.T, call []string) (words string, values map[string]strin
 	return strings.Join(before, " "), values
 }
 
-// azReads decodes an argument as the Azure CLI does: the functions _maybe_load_file (azure/cli/core/commands/__init__.py) and
-// AAZShortHandSyntaxParser.__call__ (azure/cli/core/aaz/_utils.py). What it would take for no string fails the test.
+// azReads decodes an argument as the Azure CLI does in _maybe_load_file
+// (azure/cli/core/commands/__init__.py) and AAZShortHandSyntaxParser.__call__
+// (azure/cli/core/aaz/_utils.py). It fails if the result would not be a string.
 func azReads(t *testing.T, argument string) string {
 	t.Helper()
 	require.NotRegexp(t, `^(@|null$|\?\?$)`, argument)
@@ -156,7 +158,7 @@ func TestAzApplication(t *testing.T) {
 		assert.Equal(t, "az ad app federated-credential create", words)
 		assert.Len(t, values, 2)
 		assert.Equal(t, idOf(wl), values["--id"])
-		require.Regexp(t, `^\{`, values["--parameters"], "the Azure CLI takes it for no file")
+		require.Regexp(t, `^\{`, values["--parameters"], "the Azure CLI does not take it for a file")
 		c := inJSON(t, values["--parameters"])
 		assertCredential(t, wl, c)
 		assertUsualSignsIn(t, wl, c)
@@ -172,14 +174,15 @@ func assertUsualSignsIn(t *testing.T, wl emit.Workload, c credential) {
 	}
 }
 
-// Azure's client IDs are in lower case, and the query heeds it.
+// Azure's client IDs are in lower case, and the query is case-sensitive.
 func TestAzClientIDInCapitals(t *testing.T) {
 	wl := emittest.With(emittest.Ordinary, func(wl *emit.Workload) { wl.ClientID = "AAAAAAAA-2222-4333-8444-555555555555" })
 	calls := run(t, shells(t)[0], "", write(t, "az", wl))
 	assert.Contains(t, calls[0], "[?clientId=='aaaaaaaa-2222-4333-8444-555555555555'].[name, resourceGroup]")
 }
 
-// What is plain goes to the Azure CLI as it is, because versions from before its shorthand syntax would keep the quotes.
+// Plain values go to the Azure CLI unquoted, because versions without the shorthand syntax would
+// keep the quotes.
 func TestAzPlainValues(t *testing.T) {
 	for name, wl := range emittest.Usual {
 		text := write(t, "az", wl)
@@ -201,24 +204,21 @@ func TestAzwi(t *testing.T) {
 			"--service-account-name":       wl.ServiceAccount,
 			"--service-account-issuer-url": wl.Issuer,
 		}, values)
-		assertUsualSignsIn(t, wl, credential{ // as azwi makes it
+		assertUsualSignsIn(t, wl, credential{ // as azwi creates it
 			Issuer: values["--service-account-issuer-url"], Audience: emittest.Audience,
 			Subject: "system:serviceaccount:" + values["--service-account-namespace"] + ":" + values["--service-account-name"],
 		})
-		words, values = options(t, calls[2])
-		assert.Equal(t, "azwi serviceaccount create phase sa", words)
-		assert.Equal(t, map[string]string{
-			"--aad-application-client-id": idOf(wl),
-			"--service-account-namespace": wl.Namespace,
-			"--service-account-name":      wl.ServiceAccount,
-		}, values)
+		assert.Equal(t, []string{ // which keeps the rest of the service account
+			"kubectl", "annotate", "--overwrite", "--namespace=" + wl.Namespace, "--", "serviceaccount", wl.ServiceAccount,
+			"azure.workload.identity/client-id=" + idOf(wl),
+		}, calls[2])
 	})
 }
 
-// Where a tool fails so does the script, and goes no further; only that there are no managed identities to list is no failure,
-// because app registrations need no subscription. The shell goes on.
+// If a tool fails, because nobody is logged in for example, the script stops and fails. The shell
+// that it was pasted into goes on.
 func TestScriptFails(t *testing.T) {
-	for form, want := range map[string][]string{"az": {"az identity list", "az ad app federated-credential create"}, "azwi": {"az ad app show"}} {
+	for form, want := range map[string][]string{"az": {"az identity list"}, "azwi": {"az ad app show"}} {
 		for _, shell := range shells(t) {
 			calls, output, err := attempt(t, shell, map[string]string{"broken": ""}, "set +e\n"+write(t, form, emittest.Ordinary)+"echo still here; false")
 

@@ -6,10 +6,10 @@ import (
 	"unicode"
 )
 
-// resource_group_name was required before 4.60, user_assigned_identity_id was called parent_id before 4.65, and 5.0 knows
-// neither of the old ones.
-const terraformText = `# The user-assigned managed identity that the workload signs in as, which exists already, and its trust in the workload's
-# federated token. It needs the provider hashicorp/azurerm, 4.65 or later.
+// terraformText needs azurerm 4.65 or later: resource_group_name was required before 4.60,
+// user_assigned_identity_id was called parent_id before 4.65, and 5.0 supports neither.
+const terraformText = `# Makes an existing user-assigned managed identity trust the workload's federated token. Needs the
+# provider hashicorp/azurerm, 4.65 or later.
 variable "workload_identity_name" {
   description = %[1]s
   type        = string
@@ -35,13 +35,14 @@ resource "azurerm_federated_identity_credential" "workload" {
 
 func terraform(wl Workload) (string, error) {
 	if strings.ContainsFunc(wl.Issuer+wl.Subject+wl.Audience, func(c rune) bool { return !unicode.Is(steady, c) }) {
-		return "", errors.New("this token has characters that could change, because Terraform normalizes Unicode: take another form")
+		return "", errors.New("this token has characters that could change, because Terraform normalizes Unicode: use another form")
 	}
 	return fill(terraformText, hcl, nameOfIdentity(wl), credentialName(wl), wl.Issuer, wl.Subject, wl.Audience), nil
 }
 
-// steady are characters that Unicode's normalization form C leaves as they are, whatever they stand next to: of Latin,
-// Cyrillic, kana, Han, Hangul syllables and emoji. There are more; an error is better than another subject.
+// steady contains characters that Unicode's normalization form C never changes, whatever is next to
+// them: of Latin, Cyrillic, kana, Han, Hangul syllables and emoji. The list is not complete, but an
+// error is better than a changed subject.
 var steady = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x0020, 0x02ff, 1}, {0x0400, 0x0482, 1}, {0x048a, 0x052f, 1}, {0x3041, 0x3096, 1}, {0x30a1, 0x30fa, 1},

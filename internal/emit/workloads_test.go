@@ -9,7 +9,7 @@ import (
 	"github.com/entrafed/entrafed/internal/emit"
 )
 
-// credential is what is read back from what was printed.
+// credential holds the values read back from a form.
 type credential struct{ Name, Issuer, Subject, Audience string }
 
 func of(wl emit.Workload) credential {

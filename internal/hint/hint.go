@@ -1,30 +1,41 @@
-// Package hint says why Entra ID refused an exchange, as likely as can be told from the refusal, the federated token and the
-// settings at hand, and how to mend that. It refuses nothing and decides nothing: its words are for people.
+// Package hint explains refusals by Entra ID: the likely cause, judged from the refusal, the
+// federated token and the settings, and how to fix it.
+//
+// It knows the AADSTS codes that a federated exchange can meet
+// (https://learn.microsoft.com/entra/identity-platform/reference-error-codes and public reports)
+// and Azure's clouds. Microsoft asks programs not to branch on the codes: here they steer retries
+// and hints, and nothing that a caller sees as a kind of error.
 package hint
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
+	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/entrafed/entrafed/exchange"
-	"github.com/entrafed/entrafed/internal/aadsts"
+	"github.com/entrafed/entrafed/internal/guid"
 	"github.com/entrafed/entrafed/internal/redact"
+	"github.com/entrafed/entrafed/internal/webhook"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
-// Hint is a likely cause and its fix, each one line without a secret, together under 400 bytes. The zero value is none.
+// Hint is a likely cause and its fix, each one line without a secret, together under 640 bytes. The
+// zero value means that nothing is known.
 type Hint struct {
-	Field aadsts.Field // that is wrong
-	Means string       // what Entra ID's code means, in short; empty without one
+	Field Field  // the part of the setup that is wrong
+	Means string // what Entra ID's code means, in short; empty without one
 	Cause string
 	Fix   string
 }
 
-// String returns the hint as a part of a line, empty for none.
+// String returns the hint as part of a line; empty for the zero value.
 func (h Hint) String() string {
 	if h.Cause == "" {
 		return ""
@@ -43,36 +54,57 @@ func Of(err error) Hint {
 	return Hint{}
 }
 
-// Settings are what the request was made of, the federated token aside.
-type Settings struct {
-	ClientID, TenantID, Scope string
-	Host                      string // that was asked: the authority's, or the token proxy's
-	Binding                   bool   // it is the token proxy of an identity binding
-	BindingOffered            bool   // the environment names such a proxy
-	Source                    string // of the federated token, as messages name it; one line
-	FromFile                  bool   // the source is a file
-	Now                       time.Time
+// OfFailure returns the hint for a request that got no reply; the zero value if nothing is known.
+func OfFailure(err error) Hint {
+	const windows = syscall.Errno(10061) // WSAECONNREFUSED, which is not Windows' syscall.ECONNREFUSED
+	if !errors.Is(err, syscall.ECONNREFUSED) && (runtime.GOOS != "windows" || !errors.Is(err, windows)) {
+		return Hint{}
+	}
+	return Hint{
+		Cause: "nothing listens at that address, or something on the way refuses the connection: a firewall, a network policy or, " +
+			"just after a pod starts, a service mesh's sidecar that is not ready",
+		Fix: "check that https to that host works from here; if it works after a while, have the program start after the sidecar",
+	}
 }
 
-// For returns the hint for a refusal of the token, which is nil if what was presented is none that can be read. It is the zero
-// Hint if nothing is known.
+// Settings describe the request, except for the federated token.
+type Settings struct {
+	ClientID, TenantID, Scope string
+	Host                      string // of the authority or the token proxy that received the request
+	Binding                   bool   // Host is the token proxy of an identity binding
+	BindingOffered            bool   // the environment names such a proxy
+	Source                    string // of the federated token, by its name in messages; one line
+	FromFile                  bool   // Source is a file
+	Derived                   bool   // the request presented a token from an earlier exchange
+	Delegated                 bool   // the token is for a user, so scopes may be single permissions
+	Now                       time.Time
+	Stable                    bool // leave out what differs between two refusals with the same cause
+}
+
+// For returns the hint for a refusal of the token, or the zero value if nothing is known. token is
+// nil if the presented assertion is unreadable.
 func For(refusal *exchange.Error, token *tokenfile.Token, s Settings) Hint {
+	for _, setting := range []*string{&s.ClientID, &s.TenantID, &s.Scope} {
+		*setting = redact.Setting(*setting)
+	}
 	f := &facts{Settings: s, refusal: refusal, unreadable: token == nil}
 	if token != nil {
 		f.token = *token
 	}
-	for _, f.code = range refusal.EntraCodes {
-		var known bool
-		if f.entry, known = aadsts.Of(f.code); known {
+	f.lookUp()
+	h := Hint{Field: f.entry.Field, Means: f.entry.Means, Cause: f.entry.Cause, Fix: f.entry.Fix}
+	pod := f.entry.Pod
+	for _, r := range rules {
+		if r.about(f) && r.applies(f) {
+			h.Field, h.Cause, h.Fix, pod = r.field, r.cause, r.fix, r.pod
 			break
 		}
 	}
-	h := Hint{Field: f.entry.Field, Means: f.entry.Means, Cause: f.entry.Cause, Fix: f.entry.Fix}
-	for _, r := range rules {
-		if (r.codes == nil || slices.Contains(r.codes, f.code)) && r.applies(f) {
-			h.Field, h.Cause, h.Fix = r.field, r.cause, r.fix
-			break
-		}
+	if pod != "" && f.inPod() {
+		h.Fix = pod
+	}
+	if s.Derived && !slices.Contains(ofAnyStep, h.Field) {
+		return Hint{}
 	}
 	if filled := f.fill(h, quote); len(filled.String()) < mostBytes {
 		return filled
@@ -80,10 +112,17 @@ func For(refusal *exchange.Error, token *tokenfile.Token, s Settings) Hint {
 	return f.fill(h, func(string) string { return tooLong })
 }
 
-const (
-	mostBytes = 400
+// ofAnyStep are the fields whose codes mean the same whatever token was presented. For other
+// fields, nothing documents what their codes mean in the later steps of agents.
+var ofAnyStep = []Field{Tenant, Authority, Scope, User, Service}
 
-	// tooLong stands for a value that has no place in a hint; the error or the report has it elsewhere. Half an issuer would mislead.
+const (
+	// mostBytes leaves ample room for the three fields of a federated credential. A log that cuts
+	// errors at 1,000 bytes still keeps the hint, which follows the description of the request.
+	mostBytes = 640
+
+	// tooLong replaces a value that does not fit in a hint; the error or report shows it elsewhere.
+	// Half an issuer would mislead.
 	tooLong = "(too long to repeat)"
 )
 
@@ -91,27 +130,47 @@ const (
 type facts struct {
 	Settings
 	refusal    *exchange.Error
-	code       int // AADSTS, the first that is known; 0 for none
-	entry      aadsts.Entry
+	code       int  // the first known AADSTS code; 0 without one
+	known      bool // the catalogue has the code
+	entry      Entry
 	token      tokenfile.Token
 	unreadable bool
 }
 
-// fill puts values in the place of placeholders.
+// lookUp finds the first code in the catalogue, or else the first that belongs to a family.
+func (f *facts) lookUp() {
+	for _, f.code = range f.refusal.EntraCodes {
+		if f.entry, f.known = exactly(f.code); f.known {
+			return
+		}
+	}
+	for _, f.code = range f.refusal.EntraCodes {
+		var ok bool
+		if f.entry, ok = Lookup(f.code); ok {
+			return
+		}
+	}
+}
+
+// fill replaces placeholders with values.
 func (f *facts) fill(h Hint, show func(string) string) Hint {
 	source := f.Source
 	if len(source) > 100 {
 		source = "the token's source"
 	}
-	account, namespace := f.serviceAccount()
-	scope := f.scopeWithoutDefault()
+	account, namespace := serviceAccount(f.token.Subject)
+	scope, age := f.scopeWithoutDefault(), amount(f.entraTime().Sub(f.token.Expiry))
 	values := strings.NewReplacer(
 		"{issuer}", show(f.token.Issuer), "{slash}", f.slash(), "{issuer tenant}", f.issuerTenant(),
+		"{discovery}", show(strings.TrimSuffix(f.token.Issuer, "/")+"/.well-known/openid-configuration"),
 		"{subject}", show(f.token.Subject), "{account}", show(account), "{namespace}", show(namespace),
 		"{audience}", show(strings.Join(f.token.Audience, " ")), "{audience cloud}", f.audienceCloud().name,
+		"{audience authority}", f.audienceCloud().authority, "{authority audience}", cmp.Or(cloudOfHost(f.Host).audience, webhook.Audience),
 		"{alg}", show(f.token.Algorithm), "{lifetime}", f.lifetime().String(),
-		"{begin}", f.token.NotBefore.Format(time.RFC3339), "{expiry}", f.token.Expiry.Format(time.RFC3339),
-		"{age}", amount(f.there().Sub(f.token.Expiry)), "{skew}", amount(f.skew()),
+		"{yet}", f.timed("before "+f.token.NotBefore.Format(time.RFC3339), "yet"),
+		"{at expiry}", f.timed(" at "+f.token.Expiry.Format(time.RFC3339), ""),
+		"{expired}", f.timed("expired "+age+" ago", "has expired"), "{near}", f.timed(age+" from", "near"),
+		"{behind}", f.timed(amount(f.skew())+" behind", "behind"), "{ahead}", f.timed(amount(f.skew())+" ahead", "ahead"),
 		"{client}", show(f.ClientID), "{tenant}", show(f.TenantID), "{source}", source,
 		"{host}", show(f.Host), "{cloud}", cloudOfHost(f.Host).name,
 		"{scope}", show(f.Scope), "{one scope}", show(scope), "{default scope}", show(withDefault(scope)),
@@ -121,13 +180,22 @@ func (f *facts) fill(h Hint, show func(string) string) Hint {
 	return h
 }
 
-// quote cuts what makes a hint too long anyway: a claim may have a megabyte. A setting may be a token by mistake.
-func quote(s string) string { return strconv.Quote(redact.New("").Clean(s[:min(len(s), mostBytes)])) }
+// timed returns the text with a time in it, or the one without if the hint must be stable.
+func (f *facts) timed(now, stable string) string {
+	if f.Stable {
+		return stable
+	}
+	return now
+}
+
+// quote quotes and redacts s: a setting may be a token by mistake. It cuts s where a hint would
+// become too long anyway, because a claim may have a megabyte.
+func quote(s string) string { return strconv.Quote(redact.New().Clean(s[:min(len(s), mostBytes)])) }
 
 func amount(d time.Duration) string { return d.Abs().Truncate(time.Second).String() }
 
-// there is the time by Entra ID's clock, as far as the reply told it.
-func (f *facts) there() time.Time {
+// entraTime is the time by Entra ID's clock, or by this machine's if the reply has no Date.
+func (f *facts) entraTime() time.Time {
 	if f.refusal.Date.IsZero() {
 		return f.Now
 	}
@@ -135,9 +203,9 @@ func (f *facts) there() time.Time {
 }
 
 // skew is how far Entra ID's clock is ahead of this machine's.
-func (f *facts) skew() time.Duration { return f.there().Sub(f.Now) }
+func (f *facts) skew() time.Duration { return f.entraTime().Sub(f.Now) }
 
-// lifetime is that of the token, where it tells.
+// lifetime is the token's lifetime; meaningless unless it has both iat and exp.
 func (f *facts) lifetime() time.Duration { return f.token.Expiry.Sub(f.token.IssuedAt) }
 
 func (f *facts) slash() string {
@@ -147,17 +215,10 @@ func (f *facts) slash() string {
 	return "(without a slash at its end)"
 }
 
-// serviceAccount returns what a subject of Kubernetes names; empty for another.
-func (f *facts) serviceAccount() (name, namespace string) {
-	rest, ok := strings.CutPrefix(f.token.Subject, "system:serviceaccount:")
-	namespace, name, both := strings.Cut(rest, ":")
-	if !ok || !both {
-		return "", ""
-	}
-	return name, namespace
-}
-
 const defaultSuffix = "/.default"
+
+// inPod reports whether the token is a service account's.
+func (f *facts) inPod() bool { return OfServiceAccount(f.token) }
 
 // scopeWithoutDefault returns the first scope that lacks the suffix; empty if none does.
 func (f *facts) scopeWithoutDefault() string {
@@ -169,21 +230,26 @@ func (f *facts) scopeWithoutDefault() string {
 	return ""
 }
 
-// withDefault is what to ask for instead of a scope that lacks the suffix. What follows the host of a service that is known, or an
-// application's ID, is a permission's name.
+// misspelledDefault finds other spellings of the suffix: /default, .default, ./default, /.Default,
+// /.default/.
+var misspelledDefault = regexp.MustCompile(`(?i)[./]+default/*$`)
+
+// withDefault returns the scope to ask for instead of one that lacks the suffix. After the host of
+// a known service, or an application's ID, the rest is the name of a permission.
 func withDefault(scope string) string {
-	if u, err := url.Parse(scope); err == nil && (cloudOfResource(scope).name != "" || IsGUID(u.Host)) {
+	scope = misspelledDefault.ReplaceAllString(scope, "")
+	if u, err := url.Parse(scope); err == nil && (cloudOfResource(scope).name != "" || guid.Is(u.Host)) {
 		return u.Scheme + "://" + u.Host + defaultSuffix
 	}
 	return strings.TrimSuffix(scope, "/") + defaultSuffix
 }
 
-// resources are the scopes that are no OpenID Connect's.
+// resources are the scopes other than OpenID Connect's.
 func (f *facts) resources() []string {
 	return slices.DeleteFunc(strings.Fields(f.Scope), func(s string) bool { return s == "openid" || s == "offline_access" || s == "profile" })
 }
 
-// audienceCloud is the cloud that the token's audience is for, by its name.
+// audienceCloud is the cloud that the token's audience belongs to.
 func (f *facts) audienceCloud() cloud {
 	for _, c := range clouds {
 		if slices.Contains(f.token.Audience, c.audience) {
@@ -193,7 +259,7 @@ func (f *facts) audienceCloud() cloud {
 	return cloud{}
 }
 
-// scopeCloud is the cloud that a scope's host belongs to, if it belongs to just one.
+// scopeCloud is the cloud that a scope's host belongs to, if it belongs to only one.
 func (f *facts) scopeCloud() cloud {
 	for _, scope := range f.resources() {
 		if c := cloudOfResource(scope); c.name != "" {
@@ -203,12 +269,13 @@ func (f *facts) scopeCloud() cloud {
 	return cloud{}
 }
 
-// issuerTenant is the tenant that an AKS cluster's issuer names, as in https://eastus.oic.prod-aks.azure.com/TENANT/ID/.
+// issuerTenant is the tenant that an AKS cluster's issuer names, as in
+// https://eastus.oic.prod-aks.azure.com/TENANT/ID/.
 func (f *facts) issuerTenant() string {
 	host := hostOf(f.token.Issuer)
 	parts := strings.Split(f.token.Issuer, "/")
-	if !strings.Contains(host, ".oic.prod-aks.azure.") || strings.HasPrefix(host, "ib.") || len(parts) < 5 || !IsGUID(parts[3]) {
-		return "" // "ib" is that of identity bindings, which names the identity
+	if !strings.Contains(host, ".oic.prod-aks.azure.") || strings.HasPrefix(host, "ib.") || len(parts) < 5 || !guid.Is(parts[3]) {
+		return "" // "ib" is the issuer of identity bindings, which names the identity
 	}
 	return parts[3]
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -44,14 +46,14 @@ func TestWordsWithAPieceOfTheAssertionAreHidden(t *testing.T) {
 		"ä" + signature + "\xff":             "ä[redacted]\xff",
 	} {
 		assert.Equal(t, want, r.Clean(text), text)
-		assert.Equal(t, want, r.Clean(want), "what is clean stays")
+		assert.Equal(t, want, r.Clean(want), "clean text stays")
 	}
 	for i := range len(assertion) - 7 {
 		found := assertion[i : i+8]
 		assert.Equal(t, "[redacted]", r.Clean(found), "at %d", i)
 		assert.Equal(t, "x [redacted] y", r.Clean("x zz"+found+"zz y"), "at %d, in a word", i)
 	}
-	assert.Equal(t, signature, redact.New("").Clean(signature), "of another assertion")
+	assert.Equal(t, signature, redact.New().Clean(signature), "not this Redactor's assertion")
 	assert.Equal(t, "short", redact.New("short").Clean("short"), "fewer than eight characters give nothing away")
 }
 
@@ -62,10 +64,10 @@ func TestPieceMayHoldEveryCharacterOfAToken(t *testing.T) {
 	}
 }
 
-// Whoever throws a token back that is not the assertion, throws back a secret, too.
+// An echoed token is a secret even if it is not the assertion.
 func TestWordsThatLookLikeAJWTAreHidden(t *testing.T) {
 	encrypted := segment(`{"alg":"RSA-OAEP","enc":"A256GCM"}`)
-	r := redact.New("")
+	r := redact.New()
 	for text, want := range map[string]string{
 		"Bearer " + assertion:                     "Bearer [redacted]",
 		`{"jwt":"` + assertion + `"}`:             `{"jwt":"[redacted]"}`,
@@ -78,11 +80,11 @@ func TestWordsThatLookLikeAJWTAreHidden(t *testing.T) {
 		"just long enough, " + header[:20]:        "just long enough, [redacted]",
 	} {
 		assert.Equal(t, want, r.Clean(text), text)
-		assert.Equal(t, want, r.Clean(want), "what is clean stays")
+		assert.Equal(t, want, r.Clean(want), "clean text stays")
 	}
 }
 
-func TestWhatHelpsStays(t *testing.T) {
+func TestHelpfulTextStays(t *testing.T) {
 	r := redact.New(assertion)
 	for _, text := range []string{
 		"AADSTS700213: No matching federated identity record found for presented assertion subject 'system:serviceaccount:shop:orders'.",
@@ -98,7 +100,7 @@ func TestWhatHelpsStays(t *testing.T) {
 	}
 }
 
-func TestTextIsOneLineThatIsClipped(t *testing.T) {
+func TestTextIsOneClippedLine(t *testing.T) {
 	r := redact.New(assertion)
 	for _, row := range []struct {
 		text string
@@ -106,7 +108,7 @@ func TestTextIsOneLineThatIsClipped(t *testing.T) {
 		want string
 	}{
 		{" a\r\n\tb\u2028c\u0085\u00a0d ", 100, "a b c d"},
-		{"a\x00b\x1b[31mc\x7f\u202ed\u200be", 100, "a b [31mc d e"},
+		{"a\x00b\x1b[31mc\x7f\u202ed\u200be", 100, "ab[31mcde"},
 		{"\xff\xfe", 100, "\ufffd\ufffd"},
 		{"exactly", 7, "exactly"},
 		{"one more", 7, "one mor…"},
@@ -123,26 +125,27 @@ func TestTextIsOneLineThatIsClipped(t *testing.T) {
 	} {
 		got := r.Text(row.text, row.n)
 		assert.Equal(t, row.want, got, "%q", row.text)
-		assert.Equal(t, got, r.Text(got, max(row.n, len(got))), "what is fit stays")
+		assert.Equal(t, got, r.Text(got, max(row.n, len(got))), "safe text stays")
 		assert.True(t, utf8.ValidString(got))
 	}
 	long := r.Text(strings.Repeat("ä ", 1<<20), redact.MaxName)
 	assert.LessOrEqual(t, len(long), redact.MaxName+len("…"))
 }
 
-// said is an error of a type of its own.
+// said is an error type of this test.
 type said struct{ text string }
 
 func (e *said) Error() string { return e.text }
 
-func TestErrorThatIsFitToPrintIsLeftAlone(t *testing.T) {
+func TestSafeErrorIsLeftAlone(t *testing.T) {
 	r := redact.New(assertion)
 	for _, err := range []error{io.EOF, &said{"no route to host"}, fmt.Errorf("read: %w", io.ErrUnexpectedEOF), &said{strings.Repeat("x", redact.MaxText)}} {
 		assert.Same(t, err, r.Error(err))
 	}
 }
 
-// Words and lines are no secrets: programs still find what the error leads to, and azcore what may be tried again.
+// Long or multi-line text is not secret. Programs still find the wrapped error, and azcore may
+// retry.
 func TestErrorOfManyWordsOrLinesIsTidied(t *testing.T) {
 	r := redact.New(assertion)
 	for text, want := range map[string]string{
@@ -156,11 +159,11 @@ func TestErrorOfManyWordsOrLinesIsTidied(t *testing.T) {
 		require.True(t, ok)
 		assert.Same(t, cause, found)
 		assert.NotErrorAs(t, err, new(interface{ NonRetriable() }))
-		assert.Same(t, err, r.Error(err), "once is enough")
+		assert.Same(t, err, r.Error(err), "nothing is left to tidy")
 	}
 }
 
-// What quotes a secret is not to be had from the error: only what it is.
+// An error that quotes a secret cannot be unwrapped, but errors.Is still finds its causes.
 func TestErrorThatQuotesASecretIsHidden(t *testing.T) {
 	for _, text := range []string{"you sent " + assertion, "line\n" + signature, strings.Repeat("x ", redact.MaxText) + signature} {
 		cause := &said{text}
@@ -177,17 +180,72 @@ func TestErrorThatQuotesASecretIsHidden(t *testing.T) {
 	}
 }
 
-// A transport may hand over as much as it likes: twice the text may take twice the time, not four times.
+// Invisible characters within a secret must not hide it from this package, because they do not hide
+// it from a reader.
+func TestInvisibleCharactersDoNotHideASecret(t *testing.T) {
+	spaced := func(s, with string) string { return strings.Join(strings.Split(s, ""), with) }
+	for name, between := range map[string]string{
+		"UTF-16": "\x00", "UTF-32": "\x00\x00\x00", "soft hyphens": "\u00ad", "zero-width spaces": "\u200b", "word joiners": "\u2060", "escapes": "\x1b",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for what, r := range map[string]redact.Redactor{"the assertion's": redact.New(assertion), "any": redact.New()} {
+				text := "sent " + spaced(assertion, between) + " twice"
+				assert.Equal(t, "sent [redacted] twice", r.Clean(text), what)
+				assert.Equal(t, "sent [redacted] twice", r.Text(text, redact.MaxText), what)
+				assert.EqualError(t, r.Error(&said{text}), "sent [redacted] twice", what)
+			}
+			assert.Equal(t, "plain", redact.New(assertion).Text(spaced("plain", between), 100))
+		})
+	}
+	harmless := "\x1b[31mred\x00"
+	assert.Equal(t, harmless, redact.New(assertion).Clean(harmless), "Clean changes nothing but secrets")
+}
+
+// random returns n characters of base64url that are the same in every run.
+func random(seed byte, n int) string {
+	raw := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(raw)
+	return base64.RawURLEncoding.EncodeToString(raw)[:n]
+}
+
+func TestPiecesOfALongAssertion(t *testing.T) {
+	long := random(1, 128<<10)
+	r := redact.New(long)
+	for i := 0; i+8 <= len(long); i += 997 {
+		assert.Equal(t, redact.Mark, r.Clean(long[i:i+8]), "at %d", i)
+	}
+	other := random(2, 64<<10)
+	assert.Equal(t, other, r.Clean(other))
+}
+
+// cost returns how long it takes to find nothing in a text half as long as the assertion.
+func cost(tb testing.TB, size int) time.Duration {
+	long, text := random(1, size), random(2, size/2)
+	start := time.Now()
+	if redact.New(long).Clean(text) != text {
+		tb.Fatal("it holds no piece")
+	}
+	return time.Since(start)
+}
+
+// The sender of the text or the assertion must not control how much CPU time an exchange takes.
+func TestCostIsLinear(t *testing.T) {
+	small, large := cost(t, 4<<10), cost(t, 16<<10)
+	for round := 0; round < 10 || large >= 10*small; round++ { // other programs use these CPUs too
+		if round == 100 {
+			t.Fatalf("%s, and %s for four times the text and assertion; quadratic cost would be 16 times as much", small, large)
+		}
+		small, large = min(small, cost(t, 4<<10)), min(large, cost(t, 16<<10))
+	}
+}
+
 func BenchmarkClean(b *testing.B) {
-	r := redact.New(assertion + strings.Repeat("x1-", 500))
-	for _, size := range []int{64 << 10, 128 << 10} {
+	for _, size := range []int{2 << 10, 8 << 10, 32 << 10, 128 << 10} {
 		b.Run(fmt.Sprint(size>>10, "kB"), func(b *testing.B) {
-			word := strings.Repeat("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789--", size/64)
-			b.SetBytes(int64(size))
+			b.SetBytes(int64(size / 2))
+			b.ReportAllocs()
 			for b.Loop() {
-				if r.Clean(word) != word {
-					b.Fatal("it holds no piece")
-				}
+				cost(b, size)
 			}
 		})
 	}

@@ -4,5 +4,5 @@ package regularfile
 
 import "os"
 
-// openFlags: there is no FIFO in these file systems for open to wait on.
+// openFlags need nothing special here: these file systems have no FIFO that open could block on.
 const openFlags = os.O_RDONLY

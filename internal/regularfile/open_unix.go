@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// openFlags keep open(2) from waiting for a writer, should the path turn into
-// a FIFO after it was looked at. They change nothing for a regular file.
+// openFlags keep open(2) from waiting for a writer if the path became a FIFO after the check. They
+// make no difference for a regular file.
 const openFlags = os.O_RDONLY | syscall.O_NONBLOCK

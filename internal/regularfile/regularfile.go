@@ -1,22 +1,33 @@
-// Package regularfile reads files that something else may replace, fill or swap for something that is no file.
+// Package regularfile reads files that another program may replace, grow, or swap for something
+// other than a regular file.
 package regularfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 )
 
-// MaxSize bounds what is read: 1 MiB. What the library reads, tokens and certificates, has a few kilobytes.
+// MaxSize is the largest file that Read accepts: 1 MiB. The tokens and certificates that this
+// library reads have a few kilobytes.
 const MaxSize = 1 << 20
 
-// Read returns the content of the regular file that path leads to. Anything else is refused by what it is, without being
-// waited for, and so is a file larger than MaxSize. Errors do not hold content.
+// Read returns the content of the regular file at path, following links. It refuses anything else
+// by its kind, without blocking, and files larger than MaxSize. Its errors hold neither content nor
+// the path, which the caller shows with redact.Path.
 func Read(path string) ([]byte, error) {
-	// Looked at before it is opened, for opening a device may act on it and
-	// opening a socket tells nothing; and again after, for the path may
-	// lead elsewhere by then.
+	content, err := read(path)
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathErr.Err
+	}
+	return content, err
+}
+
+func read(path string) ([]byte, error) {
+	// Check before opening, because opening a device may act on it, and opening a socket fails
+	// without a useful error. Check again after that, because the path may have changed.
 	if err := regular(os.Stat(path)); err != nil {
 		return nil, err
 	}
@@ -38,7 +49,7 @@ func Read(path string) ([]byte, error) {
 	return content, nil
 }
 
-// regular returns why what was looked at is not a regular file, or could not be looked at.
+// regular returns an error if info is not of a regular file, and err if that is not nil.
 func regular(info fs.FileInfo, err error) error {
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"github.com/entrafed/entrafed/internal/regularfile"
 )
 
-// Address 0 of a process cannot be read, although the file that it is in says that it is a regular one.
+// This file claims to be a regular one, but address 0 of a process cannot be read.
 func TestReadThatFailsIsNotAShortFile(t *testing.T) {
 	content, err := regularfile.Read("/proc/self/mem")
 	require.ErrorIs(t, err, syscall.EIO)

@@ -13,7 +13,7 @@ import (
 	"github.com/entrafed/entrafed/internal/trace"
 )
 
-// spans records what is started, by name and kind.
+// spans records the spans started, by name and kind.
 type spans []started
 
 type started struct {
@@ -28,14 +28,14 @@ func (s *spans) tracer() tracing.Tracer {
 	}, nil)
 }
 
-// noContent is a transport.
+// noContent is a transport that answers with status 204.
 type noContent struct{}
 
 func (noContent) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody, Request: r}, nil
 }
 
-// send sends a request through azcore's pipeline, which traces it by the tracer in ctx.
+// send sends a request through azcore's pipeline, which traces it with the tracer in ctx.
 func send(ctx context.Context, t *testing.T) {
 	request, err := runtime.NewRequest(ctx, http.MethodPost, "https://login.example")
 	require.NoError(t, err)
@@ -45,25 +45,26 @@ func send(ctx context.Context, t *testing.T) {
 
 func TestRequestsOfThePipelineAreTracedWithinTheSpan(t *testing.T) {
 	var all spans
-	ctx, span := trace.StartPipeline(t.Context(), all.tracer(), trace.Exchange, "contoso", "scope")
+	ctx, span := trace.StartPipeline(t.Context(), all.tracer(), trace.Exchange, trace.Request{TenantID: "contoso", Scope: "scope"})
 	send(ctx, t)
 	trace.End(span, "", nil)
 	require.Equal(t, spans{{"entrafed.Exchange", tracing.SpanKindInternal}, {"HTTP POST", tracing.SpanKindClient}}, all)
 }
 
-// A caller that is an SDK client has a span already; azcore's guidelines ask for no second one within it.
-func TestCallersOwnAzcoreSpanStandsForTheSpan(t *testing.T) {
+// A caller that is an SDK client already has a span. azcore's guidelines do not allow a second one
+// within it.
+func TestCallersAzcoreSpanReplacesTheSpan(t *testing.T) {
 	var all spans
 	ctx, end := runtime.StartSpan(t.Context(), "Client.Method", all.tracer(), nil)
 	defer end(nil)
-	ctx, span := trace.StartPipeline(ctx, all.tracer(), trace.Exchange, "contoso", "scope")
+	ctx, span := trace.StartPipeline(ctx, all.tracer(), trace.Exchange, trace.Request{TenantID: "contoso", Scope: "scope"})
 	send(ctx, t)
 	trace.End(span, "", nil)
 	require.Equal(t, spans{{"Client.Method", tracing.SpanKindInternal}, {"HTTP POST", tracing.SpanKindClient}}, all)
 }
 
 func TestNothingIsTracedWithoutATracer(t *testing.T) {
-	ctx, span := trace.StartPipeline(t.Context(), tracing.Tracer{}, trace.Exchange, "contoso", "scope")
+	ctx, span := trace.StartPipeline(t.Context(), tracing.Tracer{}, trace.Exchange, trace.Request{TenantID: "contoso", Scope: "scope"})
 	require.Equal(t, t.Context(), ctx)
 	require.Zero(t, span)
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A job signs in. In a workflow, Assertion: githubactions.New(nil) is all it takes; here GitHub and Entra ID are fakes.
+// A job signs in. GitHub and Entra ID are fakes here. In a workflow, Assertion:
+// githubactions.New(nil) is enough.
 func ExampleNew() {
 	github := newFakeActions()
 	defer github.server.Close()
@@ -43,11 +44,11 @@ func ExampleNew() {
 	// signed in: true
 }
 
-// Without the permission in the workflow, the error says so.
+// If the workflow lacks the permission, the error says so.
 func ExampleNew_permission() {
 	_ = os.Unsetenv("ACTIONS_ID_TOKEN_REQUEST_URL")
 	_, err := githubactions.New(nil)(context.Background())
 	fmt.Println(err)
 	// Output:
-	// githubactions: ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not both set: the workflow or the job needs permissions: id-token: write
+	// githubactions: ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not both set: give the workflow or the job "permissions: id-token: write"
 }

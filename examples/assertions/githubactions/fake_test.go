@@ -17,12 +17,12 @@ const (
 	tokenPath    = "/oidctoken/jobs/7"
 )
 
-// fakeActions is the service that a job gets its token from. It answers the request of GitHub's own client and
-// refuses any other.
+// fakeActions is the service that issues a job's token. It accepts the request of GitHub's own
+// client and refuses any other.
 type fakeActions struct {
 	issuer.Issuer
 	server *httptest.Server
-	reply  http.HandlerFunc // to the right request, instead of a token; set before that
+	reply  http.HandlerFunc // replaces the token in reply to a valid request; set before it
 }
 
 func newFakeActions() *fakeActions {
@@ -31,7 +31,8 @@ func newFakeActions() *fakeActions {
 	return f
 }
 
-// environment is what the runner sets for a job with permissions: id-token: write. The URL has a query.
+// environment returns what the runner sets for a job with permissions: id-token: write. The URL has
+// a query.
 func (f *fakeActions) environment() map[string]string {
 	return map[string]string{
 		"ACTIONS_ID_TOKEN_REQUEST_URL":   f.server.URL + tokenPath + "?api-version=2.0",

@@ -1,33 +1,38 @@
-// Package githubactions signs a GitHub Actions job in to Microsoft Entra ID, without a secret in the repository: it gets the
-// job's OpenID Connect token, for credential.Options.Assertion. It has no dependencies; copy the file.
+// Package githubactions signs a GitHub Actions job in to Microsoft Entra ID without a secret in the
+// repository. It gets the job's OpenID Connect token, for credential.Options.Assertion. It has no
+// dependencies; copy the file.
 //
 // # In the workflow
 //
-// The job needs the permission to ask for a token, without which GitHub does not set the two variables that are read here:
+// The job needs the permission to request a token. Without it, GitHub does not set the two
+// variables that this package reads:
 //
 //	permissions:
 //	  id-token: write
 //
 // # In Entra ID
 //
-// The app registration or user-assigned managed identity needs a federated credential. Entra ID compares all three exactly:
+// The app registration or user-assigned managed identity needs a federated credential. Entra ID
+// compares all three values exactly:
 //
 //	issuer    https://token.actions.githubusercontent.com
 //	subject   repo:OWNER@OWNER-ID/REPO@REPO-ID:environment:NAME
-//	          repo:OWNER@OWNER-ID/REPO@REPO-ID:ref:refs/heads/BRANCH    of a job without an environment
+//	          repo:OWNER@OWNER-ID/REPO@REPO-ID:ref:refs/heads/BRANCH    for a job without an environment
 //	          repo:OWNER@OWNER-ID/REPO@REPO-ID:pull_request
 //	audience  api://AzureADTokenExchange
 //
-// Repositories made before July 15, 2026, and not renamed, transferred or opted in since, have subjects without the IDs, as in
-// repo:OWNER/REPO:pull_request. On GitHub Enterprise Server, which has no IDs in subjects either, the issuer is
-// https://HOSTNAME/_services/token; it must be reachable from Entra ID.
+// Repositories created before July 15, 2026, and not renamed, transferred or opted in since, have
+// subjects without the IDs, as in repo:OWNER/REPO:pull_request. GitHub Enterprise Server has no IDs
+// in subjects either. Its issuer is https://HOSTNAME/_services/token, which must be reachable from
+// Entra ID.
 //
 // # Sources
 //
 // Claims: https://docs.github.com/actions/reference/security/oidc. The two variables:
-// https://docs.github.com/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-cloud-providers. The request is
-// the one of GitHub's own client, https://github.com/actions/toolkit/blob/main/packages/core/src/oidc-utils.ts, which that page
-// recommends; the page's curl command sends another, which names no audience. Federated credential:
+// https://docs.github.com/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-cloud-providers.
+// The request is that of GitHub's own client, which that page recommends:
+// https://github.com/actions/toolkit/blob/main/packages/core/src/oidc-utils.ts. The page's curl
+// command sends a different one, without an audience. Federated credential:
 // https://learn.microsoft.com/entra/workload-id/workload-identities-github-immutable-subjects.
 package githubactions
 
@@ -43,33 +48,34 @@ import (
 	"strings"
 )
 
-// Audience is what Entra ID wants in the token, and what the federated credential has.
+// Audience is the audience that Entra ID and the federated credential expect.
 const Audience = "api://AzureADTokenExchange"
 
-// The variables that the runner sets for a job that may ask for a token.
+// Environment variables that the runner sets for a job that may request a token.
 const (
 	envURL   = "ACTIONS_ID_TOKEN_REQUEST_URL"
 	envToken = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 )
 
-// maxReply bounds what is read of a reply. One with a token is about 2 KiB long.
+// maxReply bounds how much of a reply is read, in bytes. A reply with a token has about 2 KiB.
 const maxReply = 64 << 10
 
-// Options of [New]. The zero value is right in a job.
+// Options configures [New]. The zero value is ready to use in a job.
 type Options struct {
-	// Audience the token is for. Default: [Audience].
+	// Audience is the token's audience. Default: [Audience].
 	Audience string
 
-	// Client sends the request. It is copied, and follows no redirect. Default: a client of [http.DefaultTransport], so with
-	// the proxy that the environment names.
+	// Client sends the request. It is copied, and the copy follows no redirects. Default: a client
+	// with [http.DefaultTransport], which uses the environment's proxy.
 	Client *http.Client
 }
 
-// New returns a function for credential.Options.Assertion. It is safe for concurrent use and asks GitHub anew at each call:
-// the credential calls it once per exchange, and caches the access token.
+// New returns a function for credential.Options.Assertion. The function is safe for concurrent use
+// and sends a request at each call. The credential calls it once per exchange and caches the access
+// token.
 //
-// The environment is read at each call, too, so that New cannot fail; the function's errors name what is wrong and never hold
-// a token. The context bounds the request.
+// The function also reads the environment at each call, so New cannot fail. Errors name the cause
+// and never contain a token. The context bounds the request.
 func New(options *Options) func(context.Context) (string, error) {
 	if options == nil {
 		options = &Options{}
@@ -81,7 +87,7 @@ func New(options *Options) func(context.Context) (string, error) {
 	if options.Client != nil {
 		s.client = *options.Client
 	}
-	// A redirect would take the request token to a server that GitHub did not name.
+	// A redirect could send the request token to another server.
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return s.assertion
 }
@@ -107,41 +113,43 @@ func (s *source) fetch(ctx context.Context) (string, error) {
 	host := request.URL.Host
 	response, err := s.client.Do(request)
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // without the URL: its query is nobody's business
+		err = e.Err // without the URL, whose query should not be logged
 	}
 	if err != nil {
 		return "", fmt.Errorf("no reply from %s: %w", host, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		// Neither reason phrase nor body: a server can put there what it was sent.
+		// The error has neither the reason phrase nor the body. A server can echo the request in
+		// both.
 		return "", fmt.Errorf("%s answered %d %s", host, response.StatusCode, http.StatusText(response.StatusCode))
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
 	if err != nil {
-		return "", fmt.Errorf("reading the reply of %s: %w", host, err)
+		return "", fmt.Errorf("read the reply from %s: %w", host, err)
 	}
 	if len(body) > maxReply {
-		return "", fmt.Errorf("the reply of %s is longer than %d bytes", host, maxReply)
+		return "", fmt.Errorf("the reply from %s is longer than %d bytes", host, maxReply)
 	}
 	var reply struct {
 		Value string `json:"value"`
 	}
-	if json.Unmarshal(body, &reply) != nil || reply.Value == "" { // not wrapped: the decoder's errors quote its input
-		return "", fmt.Errorf(`the reply of %s is not JSON with a token as "value"`, host)
+	if json.Unmarshal(body, &reply) != nil || reply.Value == "" {
+		// Not wrapped, because the decoder's errors quote its input.
+		return "", fmt.Errorf(`the reply from %s is not JSON with a token as "value"`, host)
 	}
 	return reply.Value, nil
 }
 
-// request returns the request of GitHub's own client: the URL as it stands in the environment, which has a query, and the
-// audience.
+// request returns the request of GitHub's own client. It adds the audience to the URL from the
+// environment, which already has a query.
 func (s *source) request(ctx context.Context) (*http.Request, error) {
 	rawURL, token := strings.TrimSpace(os.Getenv(envURL)), strings.TrimSpace(os.Getenv(envToken))
 	if rawURL == "" || token == "" {
-		return nil, fmt.Errorf("%s and %s are not both set: the workflow or the job needs permissions: id-token: write", envURL, envToken)
+		return nil, fmt.Errorf(`%s and %s are not both set: give the workflow or the job "permissions: id-token: write"`, envURL, envToken)
 	}
 	u, err := url.Parse(rawURL)
-	if err != nil || u.Scheme != "https" || u.Host == "" { // not quoted: it may be the token, in the wrong variable
+	if err != nil || u.Scheme != "https" || u.Host == "" { // not quoted, because it may be a misplaced token
 		return nil, fmt.Errorf("%s is not an https URL", envURL)
 	}
 	if u.RawQuery != "" {
@@ -150,7 +158,7 @@ func (s *source) request(ctx context.Context) (*http.Request, error) {
 	u.RawQuery += "audience=" + url.QueryEscape(s.audience)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s does not make a request", envURL)
+		return nil, fmt.Errorf("%s does not form a valid request URL", envURL)
 	}
 	request.Header.Set("Authorization", "bearer "+token)
 	request.Header.Set("Accept", "application/json")

@@ -73,7 +73,7 @@ func TestMalformedEnvironment(t *testing.T) {
 	for name, url := range map[string]string{
 		"plain http":        "http://example.com/token?api-version=2.0",
 		"no host":           "https:///token",
-		"the token itself":  requestToken,
+		"misplaced token":   requestToken,
 		"control character": "https://example.com/\x7f" + requestToken,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestMalformedEnvironment(t *testing.T) {
 			require.EqualError(t, err, "githubactions: ACTIONS_ID_TOKEN_REQUEST_URL is not an https URL")
 		})
 	}
-	t.Run("token that no header can carry", func(t *testing.T) {
+	t.Run("token that is not valid in a header", func(t *testing.T) {
 		f := newJob(t)
 		t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestToken+"\nX: y")
 
@@ -101,12 +101,12 @@ func TestUnusableReplies(t *testing.T) {
 		status     int
 		body, says string
 	}{
-		"refused":        {http.StatusForbidden, requestToken, "answered 403 Forbidden"},
-		"server error":   {http.StatusInternalServerError, requestToken, "answered 500"},
-		"not JSON":       {http.StatusOK, requestToken, "is not JSON"},
-		"other type":     {http.StatusOK, `{"value":7}`, "is not JSON with a token"},
-		"no value":       {http.StatusOK, `{"count":0}`, "is not JSON with a token"},
-		"without an end": {http.StatusOK, strings.Repeat(requestToken, 10_000), "longer than 65536 bytes"},
+		"refused":      {http.StatusForbidden, requestToken, "answered 403 Forbidden"},
+		"server error": {http.StatusInternalServerError, requestToken, "answered 500"},
+		"not JSON":     {http.StatusOK, requestToken, "is not JSON"},
+		"other type":   {http.StatusOK, `{"value":7}`, "is not JSON with a token"},
+		"no value":     {http.StatusOK, `{"count":0}`, "is not JSON with a token"},
+		"too long":     {http.StatusOK, strings.Repeat(requestToken, 10_000), "longer than 65536 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newJob(t)
@@ -127,12 +127,12 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	f := newJob(t)
 	f.reply = http.RedirectHandler(contract.Elsewhere(t), http.StatusTemporaryRedirect).ServeHTTP
 	client := f.server.Client()
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return nil } // would follow
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return nil } // follows redirects
 
 	_, err := githubactions.New(&githubactions.Options{Client: client})(t.Context())
 
 	require.ErrorContains(t, err, "answered 307 Temporary Redirect")
-	require.NoError(t, client.CheckRedirect(nil, nil), "the caller's client is as it was")
+	require.NoError(t, client.CheckRedirect(nil, nil), "the caller's client is unchanged")
 }
 
 func TestNoReply(t *testing.T) {
@@ -147,7 +147,7 @@ func TestNoReply(t *testing.T) {
 }
 
 func TestContextEndsTheRequest(t *testing.T) {
-	require.ErrorIs(t, contract.Cancelled(t, newJob(t).source()), context.Canceled)
+	require.ErrorIs(t, contract.Canceled(t, newJob(t).source()), context.Canceled)
 }
 
 func TestConcurrentUse(t *testing.T) {
@@ -171,7 +171,7 @@ func TestFailedSignInNamesTheSource(t *testing.T) {
 	assertNoSecret(t, err, f)
 }
 
-// What the fake refuses, or the tests above would prove nothing.
+// The other tests are only meaningful if the fake refuses wrong requests.
 func TestFakeRefuses(t *testing.T) {
 	f := newJob(t)
 	right := f.environment()["ACTIONS_ID_TOKEN_REQUEST_URL"] + "&audience=api%3A%2F%2FAzureADTokenExchange"
@@ -208,7 +208,7 @@ func assertNoSecret(t *testing.T, err error, f *fakeActions) {
 	t.Helper()
 	for _, secret := range append(f.Issued(), requestToken) {
 		if strings.Contains(err.Error(), secret) {
-			t.Error("the error holds a token")
+			t.Error("the error contains a token")
 		}
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A multitenant app signs in to a customer's tenant with the managed identity of the machine it runs on. On Azure the second
-// argument of managedidentity.New is nil; here the metadata service and Entra ID are fakes.
+// A multitenant app signs in to a customer's tenant with the managed identity of its machine. The
+// metadata service and Entra ID are fakes here. On Azure, pass nil as the second argument of
+// managedidentity.New.
 func ExampleNew() {
 	machine := newFakeIMDS()
 	defer machine.server.Close()

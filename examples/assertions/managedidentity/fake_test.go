@@ -17,12 +17,12 @@ const (
 	tokenPath   = "/metadata/identity/oauth2/token"
 )
 
-// fakeIMDS is the metadata service of a machine that the identity is assigned to. It answers the documented request and
-// refuses any other, in the documented words where there are some.
+// fakeIMDS is the metadata service of a machine that has the identity. It accepts the documented
+// request and refuses any other, with the documented error where there is one.
 type fakeIMDS struct {
 	issuer.Issuer
 	server *httptest.Server
-	reply  http.HandlerFunc // to the right request, instead of a token; set before that
+	reply  http.HandlerFunc // replaces the token in reply to a valid request; set before it
 }
 
 func newFakeIMDS() *fakeIMDS {

@@ -1,9 +1,9 @@
-// Package managedidentity signs an app registration in to Microsoft Entra ID with a user-assigned managed identity instead of
-// a secret or certificate, for credential.Options.Assertion. That is how a workload on an Azure VM gets at resources of another
-// tenant: a managed identity cannot, an app registration that trusts it can. It has no dependencies; copy the file.
+// Package managedidentity signs an app registration in to Microsoft Entra ID with a user-assigned
+// managed identity instead of a secret or certificate, for credential.Options.Assertion. It gives a
+// workload on an Azure VM access to resources in another tenant. A managed identity cannot have
+// that, but an app registration that trusts it can. It has no dependencies; copy the file.
 //
-// To reach resources of the managed identity's own tenant that it has been granted itself, none of this is needed: see
-// azidentity.
+// For resources in the managed identity's own tenant, grant it access and use azidentity instead.
 //
 // # In Entra ID
 //
@@ -11,16 +11,18 @@
 //
 //	issuer    https://login.microsoftonline.com/TENANT-ID/v2.0    the tenant of both
 //	subject   the managed identity's object (principal) ID, not its client ID
-//	audience  api://AzureADTokenExchange, or that of a national cloud; see the constants
+//	audience  api://AzureADTokenExchange, or a national cloud's; see the constants
 //
-// For another tenant's resources the app must be multitenant and provisioned there, and credential.Options.TenantID is that
-// other tenant, as ClientID is the app's. Other clouds' resources are out of reach. A system-assigned identity is not supported.
+// To access another tenant's resources, the app must be multitenant and provisioned in that tenant.
+// credential.Options.TenantID is that tenant, and ClientID is the app's. Resources in other clouds
+// are not accessible. System-assigned identities are not supported.
 //
 // # Sources
 //
 // Federated credential and audiences:
-// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity. The request, its
-// reply and its errors: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token.
+// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity.
+// The request, its reply and its errors:
+// https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token.
 package managedidentity
 
 import (
@@ -37,40 +39,44 @@ import (
 	"time"
 )
 
-// The audiences that a federated credential for a managed identity can have, by the cloud of the tenant.
+// The audiences of federated credentials for managed identities, by the tenant's cloud.
 const (
 	AudiencePublic = "api://AzureADTokenExchange"
 	AudienceUSGov  = "api://AzureADTokenExchangeUSGov"
 	AudienceChina  = "api://AzureADTokenExchangeChina" // operated by 21Vianet
 )
 
-// DefaultEndpoint is that of the Azure Instance Metadata Service, which answers inside a virtual machine only, over plain HTTP.
+// DefaultEndpoint is the Azure Instance Metadata Service's endpoint. It answers only inside a
+// virtual machine, over plain HTTP.
 const DefaultEndpoint = "http://169.254.169.254/metadata/identity/oauth2/token"
 
 const (
 	apiVersion = "2018-02-01"
-	maxReply   = 64 << 10 // one with a token is about 2 KiB long
-	maxQuote   = 300      // of an error's description
+	maxReply   = 64 << 10 // bytes; a reply with a token has about 2 KiB
+	maxQuote   = 300      // bytes of an error's description
 )
 
-// Options of [New]. The zero value is right in the public cloud.
+// Options configures [New]. The zero value is ready to use in the public cloud.
 type Options struct {
-	// Audience the token is for. Default: [AudiencePublic].
+	// Audience is the token's audience. Default: [AudiencePublic].
 	Audience string
 
-	// Endpoint to ask, without a query. Default: [DefaultEndpoint].
+	// Endpoint is the metadata service's URL, without a query. Default: [DefaultEndpoint].
 	Endpoint string
 
-	// Client sends the request. It is copied, and follows no redirect. Default: one that uses no proxy, because the metadata
-	// service must not be asked through one, and that gives up after 2 s without a connection.
+	// Client sends the request. It is copied, and the copy follows no redirects. Default: a client
+	// that uses no proxy, because the token must not pass through one, and that gives up after 2 s
+	// without a connection.
 	Client *http.Client
 }
 
-// New returns a function for credential.Options.Assertion, for the user-assigned managed identity with that client ID. It is
-// safe for concurrent use and asks anew at each call: the credential calls it once per exchange, and caches the access token.
+// New returns a function for credential.Options.Assertion. clientID is the user-assigned managed
+// identity's client ID. The function is safe for concurrent use and sends a request at each call.
+// The credential calls it once per exchange and caches the access token.
 //
-// It does not retry, though 404, 410, 429 and 5xx mean that the service is busy or being updated: the credential remembers
-// the failure, backs off and asks again. Errors never hold a token. The context bounds the request.
+// The function does not retry, although 404, 410, 429 and 5xx mean that the service is busy or
+// being updated. The credential remembers the failure, backs off and calls again. Errors never
+// contain a token. The context bounds the request.
 func New(clientID string, options *Options) func(context.Context) (string, error) {
 	if options == nil {
 		options = &Options{}
@@ -88,8 +94,8 @@ func New(clientID string, options *Options) func(context.Context) (string, error
 	return s.assertion
 }
 
-// directly returns a transport without a proxy. Outside Azure the endpoint's packets are dropped as a rule, and the dialer's own
-// patience would use up the time of the whole exchange.
+// directly returns a transport without a proxy. Outside Azure, packets to the endpoint are usually
+// dropped, and the dialer's default timeout would use up the exchange's time.
 func directly() *http.Transport {
 	return &http.Transport{DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext, IdleConnTimeout: time.Minute}
 }
@@ -107,7 +113,7 @@ func (s *source) assertion(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// reply is the service's, of a success or a failure.
+// reply is the service's reply, whether a success or a failure.
 type reply struct {
 	AccessToken      string `json:"access_token"`
 	Error            string `json:"error"`
@@ -116,7 +122,7 @@ type reply struct {
 
 func (s *source) fetch(ctx context.Context) (string, error) {
 	if s.clientID == "" {
-		return "", errors.New("no client ID: only a user-assigned managed identity can be a federated credential")
+		return "", errors.New("no client ID: a federated credential needs a user-assigned managed identity")
 	}
 	request, err := s.request(ctx)
 	if err != nil {
@@ -129,7 +135,7 @@ func (s *source) fetch(ctx context.Context) (string, error) {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
 	if err != nil {
-		return "", fmt.Errorf("reading the metadata service's reply: %w", err)
+		return "", fmt.Errorf("read the metadata service's reply: %w", err)
 	}
 	if len(body) > maxReply {
 		return "", fmt.Errorf("the metadata service's reply is longer than %d bytes", maxReply)
@@ -139,13 +145,14 @@ func (s *source) fetch(ctx context.Context) (string, error) {
 	if response.StatusCode != http.StatusOK {
 		return "", s.refusal(response.StatusCode, r)
 	}
-	if malformed || r.AccessToken == "" { // not wrapped: the decoder's errors quote its input
+	if malformed || r.AccessToken == "" { // not wrapped, because the decoder's errors quote its input
 		return "", errors.New("the metadata service's reply is not JSON with an access_token")
 	}
 	return r.AccessToken, nil
 }
 
-// request returns the documented request. The header keeps those out who can make a program send requests, but no headers.
+// request returns the documented request. The header protects against request forgery, where an
+// attacker cannot set headers.
 func (s *source) request(ctx context.Context) (*http.Request, error) {
 	query := url.Values{"api-version": {apiVersion}, "resource": {s.audience}, "client_id": {s.clientID}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.endpoint+"?"+query.Encode(), nil)
@@ -156,7 +163,7 @@ func (s *source) request(ctx context.Context) (*http.Request, error) {
 	return request, nil
 }
 
-// refusal says what the service said. Its request held no secret that it could echo.
+// refusal quotes the service's error. The request has no secret that the service could echo.
 func (s *source) refusal(status int, r reply) error {
 	text := fmt.Sprintf("the metadata service answered %d %s", status, http.StatusText(status))
 	if r.Error != "" || r.ErrorDescription != "" {

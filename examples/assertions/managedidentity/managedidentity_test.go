@@ -52,7 +52,8 @@ func TestNationalClouds(t *testing.T) {
 	}
 }
 
-// TestMain names a proxy that does not answer. It must be set before the first request of the process, which net/http remembers.
+// TestMain sets a proxy that does not answer. net/http reads it at the first request of the
+// process, so it must be set before that.
 func TestMain(m *testing.M) {
 	_ = os.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	_ = os.Unsetenv("NO_PROXY")
@@ -60,10 +61,10 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// A proxy would hand the machine's token to whoever runs it.
+// A proxy would see the machine's token.
 func TestProxyIsNotUsed(t *testing.T) {
 	f := newMachine(t)
-	// This machine, but not by one of the addresses for which net/http leaves out the proxy anyway.
+	// This address is on this machine, but it is not one that net/http excludes from the proxy.
 	endpoint := strings.Replace(f.server.URL, "127.0.0.1", "0.0.0.0", 1) + tokenPath
 
 	_, err := managedidentity.New(identity, &managedidentity.Options{Endpoint: endpoint})(t.Context())
@@ -74,7 +75,7 @@ func TestProxyIsNotUsed(t *testing.T) {
 func TestNoClientID(t *testing.T) {
 	_, err := managedidentity.New(" ", nil)(t.Context())
 
-	require.EqualError(t, err, "managedidentity: no client ID: only a user-assigned managed identity can be a federated credential")
+	require.EqualError(t, err, "managedidentity: no client ID: a federated credential needs a user-assigned managed identity")
 }
 
 func TestIdentityThatIsNotAssigned(t *testing.T) {
@@ -107,7 +108,7 @@ func TestUnusableReplies(t *testing.T) {
 		"not JSON":         {http.StatusOK, secret, "is not JSON"},
 		"other type":       {http.StatusOK, `{"access_token":7}`, "is not JSON with an access_token"},
 		"no token":         {http.StatusOK, `{"token_type":"Bearer"}`, "is not JSON with an access_token"},
-		"without an end":   {http.StatusOK, strings.Repeat(secret, 10_000), "longer than 65536 bytes"},
+		"too long":         {http.StatusOK, strings.Repeat(secret, 10_000), "longer than 65536 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newMachine(t)
@@ -144,7 +145,7 @@ func TestNoReply(t *testing.T) {
 }
 
 func TestContextEndsTheRequest(t *testing.T) {
-	require.ErrorIs(t, contract.Cancelled(t, newMachine(t).source()), context.Canceled)
+	require.ErrorIs(t, contract.Canceled(t, newMachine(t).source()), context.Canceled)
 }
 
 func TestConcurrentUse(t *testing.T) {
@@ -152,7 +153,7 @@ func TestConcurrentUse(t *testing.T) {
 	contract.IsConcurrent(t, f.source(), f.Issued)
 }
 
-// The app signs in to another tenant than its own and the managed identity's.
+// The app signs in to a tenant that is neither its own nor the managed identity's.
 func TestSignInToAnotherTenant(t *testing.T) {
 	f := newMachine(t)
 	contract.SignsIn(t, f.source(), f.Issued)
@@ -168,7 +169,7 @@ func TestFailedSignInNamesTheSource(t *testing.T) {
 	require.ErrorContains(t, err, "answered 429 Too Many Requests")
 }
 
-// What the fake refuses, or the tests above would prove nothing.
+// The other tests are only meaningful if the fake refuses wrong requests.
 func TestFakeRefuses(t *testing.T) {
 	f := newMachine(t)
 	for name, change := range map[string]struct {

@@ -12,8 +12,8 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// A workload with a SPIFFE ID signs in. Where SPIFFE_ENDPOINT_SOCKET is set, spiffe.New(nil) is right; here the agent and
-// Entra ID are fakes.
+// A workload with a SPIFFE ID signs in. The agent and Entra ID are fakes here. Where
+// SPIFFE_ENDPOINT_SOCKET is set, spiffe.New(nil) is enough.
 func ExampleNew() {
 	dir, err := os.MkdirTemp("", "agent")
 	if err != nil {

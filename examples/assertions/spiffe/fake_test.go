@@ -21,7 +21,8 @@ const (
 	payments  = "spiffe://example.org/shop/payments"
 )
 
-// fakeAgent is a Workload API with the JWT-SVID profile's one call, as the standards have it; other calls are Unimplemented.
+// fakeAgent is a Workload API with the one JWT-SVID call that the package uses, as the standards
+// define it. Other calls return Unimplemented.
 type fakeAgent struct {
 	workload.UnimplementedSpiffeWorkloadAPIServer
 	issuer.Issuer
@@ -30,10 +31,10 @@ type fakeAgent struct {
 
 	// Set before the first call.
 	entries []string                                  // the caller's SPIFFE IDs, the default first
-	reply   func() (*workload.JWTSVIDResponse, error) // to a right request, if not nil
+	reply   func() (*workload.JWTSVIDResponse, error) // replaces the reply to a valid request, if not nil
 }
 
-// newFakeAgent serves a workload that has both identities, on a socket in the directory.
+// newFakeAgent serves a workload that has both identities, on a socket in dir.
 func newFakeAgent(dir string) (*fakeAgent, error) {
 	path := filepath.Join(dir, "agent.sock")
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "unix", path)

@@ -1,15 +1,17 @@
-// Package spiffe signs a workload with a SPIFFE identity in to Microsoft Entra ID: it gets a JWT-SVID from the SPIFFE Workload
-// API, for credential.Options.Assertion.
+// Package spiffe signs a workload with a SPIFFE identity in to Microsoft Entra ID. It gets a
+// JWT-SVID from the SPIFFE Workload API, for credential.Options.Assertion.
 //
 // # In SPIRE, or another implementation
 //
-// A JWT-SVID need not have an issuer, and Entra ID needs one whose keys it can fetch. So the SPIRE server wants jwt_issuer set
-// to the https URL of the OIDC Discovery Provider, which must be reachable from Entra ID. Entra ID supports RS256 alone, and
-// SPIRE's JWT keys are elliptic unless it is told otherwise: jwt_key_type = "rsa-2048".
+// Entra ID needs an issuer whose keys it can fetch, but a JWT-SVID need not have one. Set the SPIRE
+// server's jwt_issuer to the https URL of the OIDC Discovery Provider, which must be reachable from
+// Entra ID. Entra ID supports only RS256, and SPIRE's JWT keys are elliptic by default. Set
+// jwt_key_type = "rsa-2048".
 //
 // # In Entra ID
 //
-// The app registration or user-assigned managed identity needs a federated credential. Entra ID compares all three exactly:
+// The app registration or user-assigned managed identity needs a federated credential. Entra ID
+// compares all three values exactly:
 //
 //	issuer    the jwt_issuer
 //	subject   the SPIFFE ID, such as spiffe://example.org/shop/orders
@@ -17,7 +19,7 @@
 //
 // # Sources
 //
-// The endpoint, its environment variable and the header that every request carries:
+// The endpoint, its environment variable and the header that every request has:
 // https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE_Workload_Endpoint.md. The request:
 // https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE_Workload_API.md. SPIRE:
 // https://github.com/spiffe/spire/blob/main/conf/server/server_full.conf. RS256:
@@ -40,21 +42,25 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Audience is what Entra ID wants in the token, and what the federated credential has.
+// Audience is the audience that Entra ID and the federated credential expect.
 const Audience = "api://AzureADTokenExchange"
 
-// maxReply bounds a reply, which holds one SVID of about 1 KiB for each identity of the workload.
+// maxReply bounds a reply, in bytes. It has an SVID of about 1 KiB for each of the workload's
+// identities.
 const maxReply = 1 << 20
 
-// Options of [New]. The zero value is right where SPIFFE_ENDPOINT_SOCKET is set and the workload has one identity.
+// Options configures [New]. The zero value is ready to use if SPIFFE_ENDPOINT_SOCKET is set and the
+// workload has one identity.
 type Options struct {
-	// Socket is the Workload API's address, such as unix:///run/spire/sockets/agent.sock. Default: SPIFFE_ENDPOINT_SOCKET.
+	// Socket is the Workload API's address, such as unix:///run/spire/sockets/agent.sock. Default:
+	// SPIFFE_ENDPOINT_SOCKET.
 	Socket string
 
-	// Audience the token is for. Default: [Audience].
+	// Audience is the token's audience. Default: [Audience].
 	Audience string
 
-	// ID is the identity to ask for, if the workload has several. Default: the first that the Workload API returns.
+	// ID selects an identity if the workload has several. Default: the first that the Workload API
+	// returns.
 	ID spiffeid.ID
 }
 
@@ -65,16 +71,17 @@ type Source struct {
 	params jwtsvid.Params
 }
 
-// New returns a source. The Workload API need not be there yet; the error is of an address that is missing or malformed.
+// New returns a source. The Workload API need not be running yet. New fails only if its address is
+// missing or malformed.
 func New(options *Options) (*Source, error) {
 	if options == nil {
 		options = &Options{}
 	}
 	socket := cmp.Or(options.Socket, os.Getenv(workloadapi.SocketEnv))
 	if socket == "" {
-		return nil, fmt.Errorf("spiffe: no Workload API: set %s, or Options.Socket", workloadapi.SocketEnv)
+		return nil, fmt.Errorf("spiffe: no Workload API: set %s or Options.Socket", workloadapi.SocketEnv)
 	}
-	// A client, not a JWTSource: that keeps the keys to verify tokens with, which is Entra ID's business here.
+	// A JWTSource would also keep the keys that verify tokens. Only Entra ID needs those here.
 	client, err := workloadapi.New(context.Background(), workloadapi.WithAddr(socket), workloadapi.WithDialOptions(
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)),
 		grpc.WithConnectParams(reconnect),
@@ -89,15 +96,17 @@ func New(options *Options) (*Source, error) {
 	}, nil
 }
 
-// reconnect is gRPC's own, with its two minutes cut: they suit a server far away, not an agent that is restarted next door.
+// reconnect is gRPC's default with a shorter maximum. Two minutes suit a distant server, not an
+// agent that restarts on the same machine.
 var reconnect = grpc.ConnectParams{
 	Backoff:           backoff.Config{BaseDelay: time.Second, Multiplier: backoff.DefaultConfig.Multiplier, Jitter: backoff.DefaultConfig.Jitter, MaxDelay: 5 * time.Second},
 	MinConnectTimeout: 5 * time.Second,
 }
 
-// Assertion is for credential.Options.Assertion. It asks the Workload API anew at each call: the credential calls it once per
-// exchange, and caches the access token. It does not retry; the credential backs off and asks again. Errors never hold a token,
-// and [status.Code] tells the Workload API's refusals apart. The context bounds the call.
+// Assertion is a credential.Options.Assertion. It calls the Workload API at each call. The
+// credential calls it once per exchange and caches the access token. It does not retry; the
+// credential backs off and calls again. Errors never contain a token. Use [status.Code] to
+// distinguish the Workload API's refusals. The context bounds the call.
 func (s *Source) Assertion(ctx context.Context) (string, error) {
 	svid, err := s.client.FetchJWTSVID(ctx, s.params)
 	if err != nil {
@@ -106,7 +115,8 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 	return svid.Marshal(), nil
 }
 
-// hint says what the two refusals mean that whoever deploys can do something about, by the table of the endpoint's standard.
+// hint explains the two refusals that a deployment can fix, based on the table in the endpoint's
+// standard.
 func (s *Source) hint(err error) string {
 	switch status.Code(err) {
 	case codes.PermissionDenied:

@@ -67,7 +67,7 @@ func TestAddress(t *testing.T) {
 	t.Setenv("SPIFFE_ENDPOINT_SOCKET", "")
 
 	_, err := spiffe.New(nil)
-	require.EqualError(t, err, "spiffe: no Workload API: set SPIFFE_ENDPOINT_SOCKET, or Options.Socket")
+	require.EqualError(t, err, "spiffe: no Workload API: set SPIFFE_ENDPOINT_SOCKET or Options.Socket")
 
 	_, err = spiffe.New(&spiffe.Options{Socket: "/run/agent.sock"})
 	require.ErrorContains(t, err, "spiffe: ", "a path is not a URI")
@@ -120,7 +120,7 @@ func TestUnusableReplies(t *testing.T) {
 
 func TestContextEndsTheCall(t *testing.T) {
 	f := startAgent(t)
-	err := contract.Cancelled(t, newSource(t, &spiffe.Options{Socket: f.socket}).Assertion)
+	err := contract.Canceled(t, newSource(t, &spiffe.Options{Socket: f.socket}).Assertion)
 	assert.Equal(t, codes.Canceled, status.Code(err))
 }
 
@@ -144,10 +144,10 @@ func TestFailedSignInNamesTheSource(t *testing.T) {
 
 	require.ErrorContains(t, err, "Options.Assertion: spiffe: ")
 	require.ErrorContains(t, err, "registration entry")
-	assert.Equal(t, codes.PermissionDenied, status.Code(err), "the cause can be reached")
+	assert.Equal(t, codes.PermissionDenied, status.Code(err), "errors wrap the cause")
 }
 
-// What the fake refuses, or the tests above would prove nothing.
+// The other tests are only meaningful if the fake refuses wrong requests.
 func TestFakeRefuses(t *testing.T) {
 	f := startAgent(t)
 	conn, err := grpc.NewClient(f.socket, grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -1,4 +1,5 @@
-// Package bearer puts access tokens into plain HTTP requests, for services without an SDK client. Copy the file.
+// Package bearer adds access tokens to plain HTTP requests, for services without an SDK client.
+// Copy the file.
 //
 //	client := &http.Client{Transport: &bearer.Transport{
 //		Credential: cred,
@@ -6,8 +7,8 @@
 //		Host:       "graph.microsoft.com",
 //	}}
 //
-// An http.Client follows redirects, and asks its transport for each. The token goes to the one host that it is for, over https,
-// and nowhere else.
+// An http.Client follows redirects and calls its transport for each. The transport sends the token
+// to one host only, and only over https.
 package bearer
 
 import (
@@ -20,16 +21,18 @@ import (
 	"github.com/entrafed/entrafed/credential"
 )
 
-// Transport is an [http.RoundTripper] whose requests carry an access token. It is safe for concurrent use.
+// Transport is an [http.RoundTripper] that adds an access token to each request. It is safe for
+// concurrent use.
 //
-// It asks the credential for each request, because that has the cache. A token that the service answers with 401 is dropped,
-// so that the next request carries a new one; this transport repeats nothing. A claims challenge it leaves unanswered, and does
-// not announce that it could answer one: Azure SDK clients do.
+// It calls the credential for each request, because the credential caches tokens. When the service
+// answers 401, it invalidates the token, so that the next request carries a new one. It does not
+// retry the request. It neither answers claims challenges nor announces that it could; Azure SDK
+// clients do both.
 type Transport struct {
 	Credential *credential.Credential // required
 	Scope      string                 // required, such as "https://graph.microsoft.com/.default"
-	Host       string                 // required: the one host that gets tokens, with a port only if it has one in the URL
-	Base       http.RoundTripper      // nil is http.DefaultTransport
+	Host       string                 // required: the only host that gets tokens, with a port if the URLs have one
+	Base       http.RoundTripper      // nil means http.DefaultTransport
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -41,7 +44,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	authorized, token, err := t.authorize(r)
 	if err != nil {
 		if r.Body != nil {
-			_ = r.Body.Close() // a RoundTripper must, after an error too
+			_ = r.Body.Close() // required of a RoundTripper, also on errors
 		}
 		return nil, err
 	}
@@ -52,7 +55,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// authorize returns a copy of the request: a RoundTripper must not change its own.
+// authorize returns a copy of the request with the token. A RoundTripper must not modify its
+// request.
 func (t *Transport) authorize(r *http.Request) (*http.Request, string, error) {
 	if r.URL.Scheme != "https" || !strings.EqualFold(r.URL.Host, t.Host) {
 		return nil, "", fmt.Errorf("bearer: the token is for https://%s, not for %s://%s", t.Host, r.URL.Scheme, r.URL.Host)

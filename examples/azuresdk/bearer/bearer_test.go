@@ -42,7 +42,7 @@ func get(t *testing.T, c *http.Client, url string) (int, error) {
 		return 0, err
 	}
 	require.NoError(t, response.Body.Close())
-	assert.Empty(t, request.Header, "the caller's request is its own")
+	assert.Empty(t, request.Header, "the caller's request is unchanged")
 	return response.StatusCode, nil
 }
 

@@ -1,4 +1,5 @@
-// Package blobstorage reads and writes blobs of Azure Storage with the official client. Copy the file.
+// Package blobstorage reads and writes blobs of Azure Storage with the official client. Copy the
+// file.
 //
 //	cred, err := credential.New(nil)
 //	if err != nil {
@@ -10,8 +11,9 @@
 //	}
 //	_, err = client.UploadBuffer(ctx, "orders", "1.json", data, nil)
 //
-// The identity needs the role Storage Blob Data Contributor, or Reader to read; Owner is not enough. A role is in effect some
-// minutes after it was assigned, and the refusal until then is a 403, not a 401.
+// The identity needs the role Storage Blob Data Contributor, or Storage Blob Data Reader to read.
+// Owner is not enough. A role assignment takes some minutes to take effect. Until then, the service
+// answers 403, not 401.
 //
 // # Sources
 //
@@ -24,8 +26,8 @@ import (
 	"github.com/entrafed/entrafed/credential"
 )
 
-// New returns a client for an account's blobs. Options may be nil; they are not changed. With Options.Audience, such as
-// "https://shop.blob.core.windows.net", tokens are for that account alone.
+// New returns a client for an account's blobs. options may be nil and is not modified. With
+// options.Audience, such as "https://shop.blob.core.windows.net", tokens are for that account only.
 func New(accountURL string, cred *credential.Credential, options *azblob.ClientOptions) (*azblob.Client, error) {
 	var o azblob.ClientOptions
 	if options != nil {

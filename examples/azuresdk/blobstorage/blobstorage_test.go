@@ -17,7 +17,7 @@ import (
 
 const account = "https://shop.blob.core.windows.net"
 
-// newPod serves an account that keeps blobs by their path.
+// newPod serves an account that stores blobs by path.
 func newPod(audience string) *pod.Pod {
 	p := pod.New()
 	var blobs sync.Map
@@ -42,7 +42,7 @@ func newPod(audience string) *pod.Pod {
 }
 
 func ExampleNew() {
-	p := newPod("https://storage.azure.com") // stands for Azure
+	p := newPod("https://storage.azure.com") // replaces Azure
 	defer p.Close()
 	ctx := context.Background()
 

@@ -1,9 +1,9 @@
-// Package chain makes a place for entrafed in azidentity's chains: in a pod with a workload identity it signs in with that, and
-// anywhere else the chain goes on to its next credential. Copy the file.
+// Package chain adds entrafed to azidentity's chains. In a pod with a workload identity, the chain
+// signs in with it. Anywhere else, the chain tries its next credential. Copy the file.
 //
 //	workload, err := chain.New(nil)
 //	if err != nil {
-//		return err // a workload identity that is half configured: nothing to skip in silence
+//		return err // half a configuration must not be skipped silently
 //	}
 //	developer, err := azidentity.NewAzureCLICredential(nil)
 //	if err != nil {
@@ -11,15 +11,15 @@
 //	}
 //	cred, err := azidentity.NewChainedTokenCredential([]azcore.TokenCredential{workload, developer}, nil)
 //
-// The chain makes an error of its own of its members' errors: their text is in it, but errors.As finds no *exchange.Error.
-// Where a program wants to know, it can do without the chain: credential.New's error is credential.ErrNotConfigured where
-// another credential is due.
+// The chain returns its own error. The text includes its members' errors, but errors.As finds no
+// *exchange.Error. A program that needs one can do without the chain: if credential.New returns
+// credential.ErrNotConfigured, use another credential.
 //
 // # Sources
 //
-// What makes a chain go on, and that it stays with its first member that succeeded:
-// https://pkg.go.dev/github.com/Azure/azure-sdk-for-go/sdk/azidentity#NewCredentialUnavailableError and
-// https://aka.ms/azsdk/go/identity/credential-chains#chainedtokencredential-overview.
+// When a chain tries its next member, and that it stays with the first that succeeds:
+// https://pkg.go.dev/github.com/Azure/azure-sdk-for-go/sdk/azidentity#NewCredentialUnavailableError
+// and https://aka.ms/azsdk/go/identity/credential-chains#chainedtokencredential-overview.
 package chain
 
 import (
@@ -33,11 +33,12 @@ import (
 	"github.com/entrafed/entrafed/credential"
 )
 
-// New returns [credential.New]'s credential, or, where no workload identity is configured, one that sends the chain on to its
-// next member. Options may be nil. The error is of a configuration that is there and wrong; a chain without this member would
-// then sign in as somebody else, or fail with that somebody's error.
+// New returns [credential.New]'s credential. If no workload identity is configured, it returns a
+// credential that makes the chain try its next member. options may be nil. New fails if the
+// configuration is present but wrong. A chain that skipped this member would sign in as another
+// identity, or fail with another identity's error.
 //
-// What it returns is safe for concurrent use.
+// The credential is safe for concurrent use.
 func New(options *credential.Options) (azcore.TokenCredential, error) {
 	cred, err := credential.New(options)
 	switch {
@@ -50,10 +51,12 @@ func New(options *credential.Options) (azcore.TokenCredential, error) {
 	}
 }
 
-// unavailable is what the environment of the process made it: it does not change while that runs.
+// unavailable fails every GetToken. A process's environment does not change, so neither does the
+// reason.
 type unavailable struct{ reason string }
 
-// GetToken returns the one kind of error after which a chain goes on. Its text shows when all members have failed.
+// GetToken returns the error that makes a chain try its next member. The chain shows the reason if
+// all members fail.
 func (u *unavailable) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	return azcore.AccessToken{}, azidentity.NewCredentialUnavailableError(u.reason)
 }

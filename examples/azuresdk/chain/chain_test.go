@@ -23,7 +23,7 @@ const (
 
 var vault = policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}}
 
-// rig is an Entra ID for both members of the chain, and a cluster whose tokens they sign in with.
+// rig holds an Entra ID for both members of the chain, and a cluster that issues their tokens.
 type rig struct {
 	entra   entratest.Server
 	cluster entratest.Cluster
@@ -50,14 +50,14 @@ func inPod(t *testing.T) *rig {
 	return r
 }
 
-// workload is entrafed, as a member of the chain.
+// workload returns entrafed as a member of the chain.
 func (r *rig) workload() (azcore.TokenCredential, error) {
 	options := credential.Options{PropagationTimeout: -1}
 	options.Transport = &r.entra
 	return chain.New(&options)
 }
 
-// chain is azidentity's: entrafed first, then a credential that always works.
+// chain returns azidentity's chain: entrafed first, then a credential that always works.
 func (r *rig) chain(t *testing.T) *azidentity.ChainedTokenCredential {
 	t.Helper()
 	workload, err := r.workload()
@@ -73,7 +73,7 @@ func (r *rig) chain(t *testing.T) *azidentity.ChainedTokenCredential {
 	return chained
 }
 
-// clients tells who asked for tokens, in order.
+// clients returns the clients that requested tokens, in order.
 func (r *rig) clients() []string {
 	var ids []string
 	for _, request := range r.entra.Requests() {
@@ -84,7 +84,7 @@ func (r *rig) clients() []string {
 	return ids
 }
 
-func TestOutsideAPodTheChainGoesOn(t *testing.T) {
+func TestOutsideAPodTheNextMemberSignsIn(t *testing.T) {
 	r := outside(t)
 
 	token, err := r.chain(t).GetToken(t.Context(), vault)
@@ -104,10 +104,10 @@ func TestInAPodTheWorkloadSignsIn(t *testing.T) {
 		assert.NotEmpty(t, token.Token)
 	}
 
-	assert.Equal(t, []string{workloadID}, r.clients(), "the second token is the cached one")
+	assert.Equal(t, []string{workloadID}, r.clients(), "the second token comes from the cache")
 }
 
-// A refusal is a configuration to mend, not a reason to sign in as somebody else.
+// After a refusal, the configuration needs a fix. Signing in as another identity would hide that.
 func TestARefusalEndsTheChain(t *testing.T) {
 	r := inPod(t)
 	r.entra.SetReply(new(entratest.Refuse(700016)))
@@ -119,7 +119,7 @@ func TestARefusalEndsTheChain(t *testing.T) {
 	assert.Equal(t, []string{workloadID}, r.clients())
 }
 
-func TestWithoutAnyMemberTheErrorSaysWhy(t *testing.T) {
+func TestErrorOfAChainWithoutUsableMemberSaysWhy(t *testing.T) {
 	r := outside(t)
 	workload, err := r.workload()
 	require.NoError(t, err)
@@ -133,7 +133,7 @@ func TestWithoutAnyMemberTheErrorSaysWhy(t *testing.T) {
 	assert.Empty(t, r.entra.Requests())
 }
 
-func TestHalfAConfigurationIsAnError(t *testing.T) {
+func TestIncompleteConfigurationIsAnError(t *testing.T) {
 	for _, missing := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"} {
 		t.Run(missing, func(t *testing.T) {
 			r := inPod(t)

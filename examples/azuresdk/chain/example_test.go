@@ -12,15 +12,15 @@ import (
 	"github.com/entrafed/entrafed/examples/azuresdk/chain"
 )
 
-// developer stands for azidentity.NewAzureCLICredential, which needs an az that is signed in.
+// developer replaces azidentity.NewAzureCLICredential, which needs a signed-in az.
 type developer struct{}
 
 func (developer) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	fmt.Println("the developer's credential was asked")
+	fmt.Println("the developer's credential signs in")
 	return azcore.AccessToken{Token: "developer's"}, nil
 }
 
-// On a developer's machine nothing is configured, and the chain goes on.
+// On a developer's machine no workload identity is configured, so the chain tries its next member.
 func ExampleNew() {
 	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE"} {
 		_ = os.Unsetenv(name)
@@ -38,6 +38,6 @@ func ExampleNew() {
 	_, err = cred.GetToken(context.Background(), policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}})
 	fmt.Println("error:", err)
 	// Output:
-	// the developer's credential was asked
+	// the developer's credential signs in
 	// error: <nil>
 }

@@ -1,12 +1,13 @@
-// Package graph asks Microsoft Graph over plain HTTP, without its large SDK. Copy the file, and package bearer's.
+// Package graph calls Microsoft Graph over plain HTTP, without its large SDK. Copy the file and
+// package bearer.
 //
 //	client := graph.New(cred, nil)
 //	var group struct{ DisplayName string }
 //	err := client.Get(ctx, "/v1.0/groups/"+id+"?$select=displayName", &group)
 //
-// A workload's permissions in Graph are application permissions with an administrator's consent; without one, Graph answers 403
-// Authorization_RequestDenied. Tokens hold the permissions of the moment they were issued: after a change, wait for the next one
-// or restart.
+// A workload needs application permissions in Graph, and an administrator's consent. Without them,
+// Graph answers 403 Authorization_RequestDenied. A token has the permissions from when it was
+// issued. After a change, wait for the next token or restart.
 //
 // # Sources
 //
@@ -26,20 +27,21 @@ import (
 
 const host = "graph.microsoft.com"
 
-// maxReply bounds what is read of a reply, in bytes. Graph has pages for more.
+// maxReply bounds how much of a reply is read, in bytes. Graph pages longer results.
 const maxReply = 16 << 20
 
-// Client asks Graph. It is safe for concurrent use.
+// Client calls Graph. It is safe for concurrent use.
 type Client struct{ http *http.Client }
 
-// New returns a client. base carries its requests; nil is http.DefaultTransport.
+// New returns a client that sends its requests through base. A nil base means
+// http.DefaultTransport.
 func New(cred *credential.Credential, base http.RoundTripper) *Client {
 	return &Client{&http.Client{Transport: &bearer.Transport{
 		Credential: cred, Scope: "https://" + host + "/.default", Host: host, Base: base,
 	}}}
 }
 
-// Get decodes the resource at a path, which begins with the version, into a value.
+// Get decodes the resource at path into a value. The path starts with the API version.
 func (c *Client) Get(ctx context.Context, path string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+path, nil)
 	if err != nil {
@@ -55,16 +57,16 @@ func (c *Client) Get(ctx context.Context, path string, into any) error {
 		return refusal(response.Status, body)
 	}
 	if err := body.Decode(into); err != nil {
-		return fmt.Errorf("graph: reading the reply: %w", err)
+		return fmt.Errorf("graph: read the reply: %w", err)
 	}
 	return nil
 }
 
-// refusal says what Graph said, if it did.
+// refusal returns Graph's error code and message, or only the status if there are none.
 func refusal(status string, body *json.Decoder) error {
 	var reply struct {
 		Error struct{ Code, Message string }
 	}
-	_ = body.Decode(&reply) // then there is the status alone
+	_ = body.Decode(&reply) // on an error, only the status is left
 	return fmt.Errorf("graph: %s %.200q %.500q", status, reply.Error.Code, reply.Error.Message)
 }

@@ -27,7 +27,7 @@ func newPod() *pod.Pod {
 }
 
 func ExampleClient_Get() {
-	p := newPod() // stands for Azure
+	p := newPod() // replaces Azure
 	defer p.Close()
 
 	client := graph.New(p.Credential(), p.HTTP().Transport)
@@ -40,7 +40,7 @@ func ExampleClient_Get() {
 	// Shop
 }
 
-func TestRefusalSaysWhy(t *testing.T) {
+func TestErrorHasGraphsReason(t *testing.T) {
 	p := newPod()
 	t.Cleanup(p.Close)
 
@@ -58,8 +58,8 @@ func TestMalformedPath(t *testing.T) {
 	require.ErrorContains(t, err, "graph: ")
 }
 
-// What comes before the first slash would be another host.
-func TestPathCannotNameAnotherHost(t *testing.T) {
+// Text before the first slash would change the host.
+func TestPathCannotChangeTheHost(t *testing.T) {
 	p := newPod()
 	t.Cleanup(p.Close)
 

@@ -1,4 +1,4 @@
-// Package grpctoken puts access tokens into gRPC calls. Copy the file.
+// Package grpctoken adds access tokens to gRPC calls. Copy the file.
 //
 //	connection, err := grpc.NewClient("orders.example:443",
 //		grpc.WithTransportCredentials(credentials.NewTLS(nil)),
@@ -6,7 +6,8 @@
 //
 // # Sources
 //
-// https://grpc.io/docs/guides/auth/ and https://pkg.go.dev/google.golang.org/grpc/credentials#PerRPCCredentials
+// https://grpc.io/docs/guides/auth/ and
+// https://pkg.go.dev/google.golang.org/grpc/credentials#PerRPCCredentials
 package grpctoken
 
 import (
@@ -19,10 +20,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// New returns credentials whose calls carry a token for a scope. They are safe for concurrent use.
+// New returns credentials that add a token for scope to each call. They are safe for concurrent
+// use.
 //
-// Each call asks the credential, which has the cache. A call that finds no token fails with the code Unavailable and the
-// credential's text: Unauthenticated, gRPC's own choice, would look like the server's answer.
+// Each call asks the credential, which caches tokens. If there is no token, the call fails with the
+// code Unavailable and the credential's error text. gRPC's default, Unauthenticated, would look
+// like the server's answer.
 func New(cred azcore.TokenCredential, scope string) credentials.PerRPCCredentials {
 	return perRPC{cred, scope}
 }
@@ -32,7 +35,7 @@ type perRPC struct {
 	scope string
 }
 
-// GetRequestMetadata returns the header of one call.
+// GetRequestMetadata returns the authorization header for one call.
 func (p perRPC) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
 	token, err := p.cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{p.scope}})
 	if err != nil {
@@ -44,5 +47,5 @@ func (p perRPC) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 	return map[string]string{"authorization": "Bearer " + token.Token}, nil
 }
 
-// RequireTransportSecurity makes gRPC refuse a connection in plain text.
+// RequireTransportSecurity makes gRPC refuse connections without TLS.
 func (perRPC) RequireTransportSecurity() bool { return true }

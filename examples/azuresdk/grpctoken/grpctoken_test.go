@@ -28,7 +28,7 @@ const (
 	scope = "api://orders.example/.default"
 )
 
-// serve starts a gRPC server over TLS that verifies the token of each call, and returns its address.
+// serve starts a gRPC server over TLS that verifies each call's token, and returns its address.
 func serve(p *pod.Pod) (address string, stop func()) {
 	certificate, err := p.CA.Certificate(host)
 	if err != nil {
@@ -39,7 +39,7 @@ func serve(p *pod.Pod) (address string, stop func()) {
 		func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 			headers := metadata.ValueFromIncomingContext(ctx, "authorization")
 			if len(headers) != 1 {
-				return nil, status.Error(codes.Unauthenticated, "not one token")
+				return nil, status.Error(codes.Unauthenticated, "want exactly one token")
 			}
 			if err := verifier.Header(headers[0]); err != nil {
 				return nil, status.Error(codes.Unauthenticated, err.Error())
@@ -70,7 +70,7 @@ func check(ctx context.Context, connection *grpc.ClientConn) (*healthpb.HealthCh
 }
 
 func ExampleNew() {
-	p := pod.New() // stands for Azure
+	p := pod.New() // replaces Azure
 	defer p.Close()
 	address, stop := serve(p)
 	defer stop()
@@ -88,7 +88,7 @@ func ExampleNew() {
 	// SERVING <nil>
 }
 
-func TestManyCallsOneExchange(t *testing.T) {
+func TestManyCallsShareOneExchange(t *testing.T) {
 	p := pod.New()
 	t.Cleanup(p.Close)
 	address, stop := serve(p)
@@ -109,7 +109,7 @@ func TestFailures(t *testing.T) {
 	address, stop := serve(p)
 	t.Cleanup(stop)
 
-	t.Run("another audience", func(t *testing.T) {
+	t.Run("wrong audience", func(t *testing.T) {
 		connection := dial(p, address, "api://another.example/.default")
 		t.Cleanup(func() { _ = connection.Close() })
 		_, err := check(t.Context(), connection)
@@ -124,7 +124,7 @@ func TestFailures(t *testing.T) {
 		assert.Equal(t, codes.Unavailable, status.Code(err))
 		assert.ErrorContains(t, err, "AADSTS700016")
 	})
-	t.Run("the call has ended", func(t *testing.T) {
+	t.Run("canceled call", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := grpctoken.New(p.Credential(), scope).GetRequestMetadata(ctx)

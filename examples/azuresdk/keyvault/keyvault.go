@@ -10,8 +10,9 @@
 //	}
 //	secret, err := client.GetSecret(ctx, "database-password", "", nil) // "": the newest version
 //
-// The client finds out tenant and scope by itself: the vault tells them when it is asked without a token. For a vault of another
-// tenant, name that in credential.Options.AdditionallyAllowedTenants. The identity needs the role Key Vault Secrets User.
+// The client discovers tenant and scope: the vault answers a request without a token with both. To
+// use a vault of another tenant, add that tenant to credential.Options.AdditionallyAllowedTenants.
+// The identity needs the role Key Vault Secrets User.
 //
 // # Sources
 //
@@ -24,10 +25,10 @@ import (
 	"github.com/entrafed/entrafed/credential"
 )
 
-// New returns a client for a vault's secrets. Options may be nil; they are not changed.
+// New returns a client for a vault's secrets. options may be nil and is not modified.
 //
-// With InvalidateOn401 a token that the vault refuses is replaced before the client asks for one again, which it does after
-// every 401: the call succeeds. Without, the client would get the cached one.
+// The client requests a new token after every 401. InvalidateOn401 replaces the refused token
+// first, so that the call succeeds. Without it, the client would get the same token from the cache.
 func New(vaultURL string, cred *credential.Credential, options *azsecrets.ClientOptions) (*azsecrets.Client, error) {
 	var o azsecrets.ClientOptions
 	if options != nil {

@@ -28,7 +28,7 @@ func newPod() *pod.Pod {
 }
 
 func ExampleNew() {
-	p := newPod() // stands for Azure
+	p := newPod() // replaces Azure
 	defer p.Close()
 
 	client, err := keyvault.New(vault, p.Credential(), &azsecrets.ClientOptions{ClientOptions: p.SDK()})
@@ -55,14 +55,14 @@ func TestRevokedTokenIsReplaced(t *testing.T) {
 	require.NoError(t, err)
 	_, err = client.GetSecret(t.Context(), "greeting", "", nil)
 	require.NoError(t, err)
-	require.Equal(t, 1, p.Exchanges(), "the client took the cached token")
+	require.Equal(t, 1, p.Exchanges(), "the client got the cached token")
 	p.Revoke(token.Token)
 
 	_, err = client.GetSecret(t.Context(), "greeting", "", nil)
 
 	require.NoError(t, err)
 	assert.Equal(t, 2, p.Exchanges())
-	assert.Empty(t, options.PerRetryPolicies, "the caller's options are its own")
+	assert.Empty(t, options.PerRetryPolicies, "the caller's options are unchanged")
 }
 
 func TestNilOptions(t *testing.T) {

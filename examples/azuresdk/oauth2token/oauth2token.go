@@ -1,14 +1,17 @@
-// Package oauth2token makes an oauth2.TokenSource of a credential, for the many packages that take one. Copy the file.
+// Package oauth2token makes an oauth2.TokenSource of a credential, for the many packages that take
+// one. Copy the file.
 //
 //	client := &http.Client{Transport: &oauth2.Transport{
 //		Source: oauth2token.New(ctx, cred, "https://graph.microsoft.com/.default"),
 //	}}
 //
-// Do without oauth2.NewClient and oauth2.ReuseTokenSource: they keep a token until ten seconds before its end, and with it every
-// caller waits for the next one then. The credential has a cache of its own, which renews tokens ahead of time.
+// Do not use oauth2.NewClient or oauth2.ReuseTokenSource. They keep a token until ten seconds
+// before it expires, and then every caller waits for the next one. The credential has its own
+// cache, which renews tokens ahead of time.
 //
-// An oauth2.Transport puts the token into whatever request it gets, that of a redirect to another host included. Set the client's
-// CheckRedirect where the server could say one, or see package bearer.
+// An oauth2.Transport adds the token to every request, including one that a redirect sends to
+// another host. If the server could redirect, set the client's CheckRedirect, or use package
+// bearer.
 //
 // # Sources
 //
@@ -23,10 +26,10 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// New returns a source of tokens for a scope. It is safe for concurrent use.
+// New returns a source of tokens for scope. It is safe for concurrent use.
 //
-// ctx is for all tokens, because the interface has none: the program's, not a request's. When it ends, so does waiting for
-// tokens.
+// Every Token call uses ctx, because oauth2.TokenSource takes none. Pass the program's context, not
+// a request's. When it ends, Token no longer waits.
 func New(ctx context.Context, cred azcore.TokenCredential, scope string) oauth2.TokenSource {
 	return &source{ctx, cred, scope}
 }
@@ -37,7 +40,7 @@ type source struct {
 	scope string
 }
 
-// Token returns the credential's cached token, or a new one.
+// Token returns the cached token or a new one.
 func (s *source) Token() (*oauth2.Token, error) {
 	token, err := s.cred.GetToken(s.ctx, policy.TokenRequestOptions{Scopes: []string{s.scope}})
 	if err != nil {

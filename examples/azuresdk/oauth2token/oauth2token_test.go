@@ -21,7 +21,7 @@ import (
 const scope = "https://api.example/.default"
 
 func ExampleNew() {
-	p := pod.New() // stands for Azure
+	p := pod.New() // replaces Azure
 	defer p.Close()
 	p.Serve("api.example", "https://api.example", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
 
@@ -40,7 +40,7 @@ func ExampleNew() {
 	// hello <nil>
 }
 
-func TestTokenIsTheCredentials(t *testing.T) {
+func TestTokenComesFromTheCredential(t *testing.T) {
 	p := pod.New()
 	t.Cleanup(p.Close)
 	cred := p.Credential()

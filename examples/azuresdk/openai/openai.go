@@ -1,4 +1,5 @@
-// Package openai asks a model that is deployed in Azure OpenAI, over plain HTTPS. Copy the file, and package bearer's.
+// Package openai calls a model deployed in Azure OpenAI over plain HTTPS. Copy the file and package
+// bearer.
 //
 //	client, err := openai.New("https://shop.openai.azure.com", cred, nil)
 //	if err != nil {
@@ -6,8 +7,8 @@
 //	}
 //	answer, err := client.Chat(ctx, "gpt-4o", openai.Message{Role: "user", Content: "Say hello."})
 //
-// The identity needs the role Cognitive Services OpenAI User, and the resource a custom subdomain: tokens are not taken on a
-// regional endpoint.
+// The identity needs the role Cognitive Services OpenAI User. The resource needs a custom
+// subdomain, because regional endpoints do not accept tokens.
 //
 // # Sources
 //
@@ -35,19 +36,20 @@ const (
 	maxReply   = 16 << 20 // bytes
 )
 
-// Message is one of a conversation. Role is system, user or assistant.
+// Message is part of a conversation. Role is system, user or assistant.
 type Message struct {
 	Role    string `json:"role"`
 	Content string `json:"content"`
 }
 
-// Client asks the models of one resource. It is safe for concurrent use.
+// Client calls the models of one resource. It is safe for concurrent use.
 type Client struct {
 	host string
 	http *http.Client
 }
 
-// New returns a client for a resource's endpoint. base carries its requests; nil is http.DefaultTransport.
+// New returns a client for a resource's endpoint that sends its requests through base. A nil base
+// means http.DefaultTransport.
 func New(endpoint string, cred *credential.Credential, base http.RoundTripper) (*Client, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -59,7 +61,7 @@ func New(endpoint string, cred *credential.Credential, base http.RoundTripper) (
 	return &Client{u.Host, &http.Client{Transport: &bearer.Transport{Credential: cred, Scope: scope, Host: u.Host, Base: base}}}, nil
 }
 
-// Chat returns a deployment's answer to a conversation.
+// Chat returns the deployment's answer to a conversation.
 func (c *Client) Chat(ctx context.Context, deployment string, conversation ...Message) (string, error) {
 	answer, err := c.chat(ctx, deployment, conversation)
 	if err != nil {
@@ -87,7 +89,7 @@ func (c *Client) chat(ctx context.Context, deployment string, conversation []Mes
 	return answer(response)
 }
 
-// answer reads a reply of either kind.
+// answer reads a reply, whether it is an answer or an error.
 func answer(response *http.Response) (string, error) {
 	var reply struct {
 		Choices []struct{ Message Message }
@@ -95,10 +97,10 @@ func answer(response *http.Response) (string, error) {
 	}
 	err := json.NewDecoder(io.LimitReader(response.Body, maxReply)).Decode(&reply)
 	switch {
-	case response.StatusCode != http.StatusOK: // whether or not it has a body that can be read
+	case response.StatusCode != http.StatusOK: // even without a readable body
 		return "", fmt.Errorf("%s %.200q %.500q", response.Status, reply.Error.Code, reply.Error.Message)
 	case err != nil:
-		return "", fmt.Errorf("reading the reply: %w", err)
+		return "", fmt.Errorf("read the reply: %w", err)
 	case len(reply.Choices) == 0:
 		return "", errors.New("the reply has no choices")
 	}

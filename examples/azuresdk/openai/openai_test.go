@@ -23,7 +23,7 @@ func newPod(service http.HandlerFunc) *pod.Pod {
 	return p
 }
 
-// echo is a model that repeats what it hears.
+// echo is a model that repeats its input.
 func echo(w http.ResponseWriter, r *http.Request) {
 	var heard struct{ Messages []openai.Message }
 	if json.NewDecoder(r.Body).Decode(&heard) != nil || r.URL.RequestURI() != "/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21" {
@@ -36,7 +36,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 }
 
 func ExampleClient_Chat() {
-	p := newPod(echo) // stands for Azure
+	p := newPod(echo) // replaces Azure
 	defer p.Close()
 
 	client, err := openai.New(endpoint, p.Credential(), p.HTTP().Transport)
@@ -59,7 +59,7 @@ func TestUnusableReplies(t *testing.T) {
 	}{
 		"refused":    {http.StatusNotFound, `{"error":{"code":"DeploymentNotFound","message":"none"}}`, `openai: 404 Not Found "DeploymentNotFound" "none"`},
 		"no body":    {http.StatusBadGateway, "", `openai: 502 Bad Gateway "" ""`},
-		"not JSON":   {http.StatusOK, "hello", "openai: reading the reply: "},
+		"not JSON":   {http.StatusOK, "hello", "openai: read the reply: "},
 		"no choices": {http.StatusOK, "{}", "openai: the reply has no choices"},
 	} {
 		t.Run(name, func(t *testing.T) {

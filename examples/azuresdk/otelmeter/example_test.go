@@ -13,7 +13,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// One exchange, counted. A program has an exporter where this example reads by hand.
+// A program has an exporter instead of the reader in this example.
 func ExampleNew() {
 	reader := sdk.NewManualReader()
 	provider := sdk.NewMeterProvider(sdk.WithReader(reader))
@@ -23,11 +23,12 @@ func ExampleNew() {
 	}
 	var entra entratest.Server
 	var cluster entratest.Cluster
+	reported := make(chan struct{}) // only this example waits for OnExchange
 	options := credential.Options{
 		ClientID:   "11111111-2222-4333-8444-555555555555",
 		TenantID:   "contoso.example",
 		Assertion:  func(context.Context) (string, error) { return cluster.Token(entratest.TokenRequest{}) },
-		OnExchange: onExchange,
+		OnExchange: func(e credential.ExchangeEvent) { onExchange(e); close(reported) },
 	}
 	options.Transport = &entra
 	cred, err := credential.New(&options)
@@ -37,6 +38,7 @@ func ExampleNew() {
 	if _, err := cred.GetToken(context.Background(), policy.TokenRequestOptions{Scopes: []string{"https://vault.azure.net/.default"}}); err != nil {
 		panic(err)
 	}
+	<-reported
 
 	var metrics metricdata.ResourceMetrics
 	if err := reader.Collect(context.Background(), &metrics); err != nil {

@@ -1,4 +1,5 @@
-// Package otelmeter counts and times entrafed's exchanges with OpenTelemetry, for credential.Options.OnExchange. Copy the file.
+// Package otelmeter counts and times entrafed's exchanges with OpenTelemetry, for
+// credential.Options.OnExchange. Copy the file.
 //
 //	onExchange, err := otelmeter.New(otel.Meter("example.com/app"), nil)
 //	if err != nil {
@@ -11,20 +12,22 @@
 //	entrafed.exchanges           counter, {exchange}    by entrafed.outcome, entrafed.tenant, error.type
 //	entrafed.exchange.duration   histogram, s           by entrafed.outcome
 //
-// A cached token is no exchange: in a healthy program each key counts about one success an hour. Alert on what is not
-// a success; a failure that is not in the background is one that somebody waited for, and logs and Status say the rest.
+// A cached token causes no exchange, so in a healthy program each key counts about one success an
+// hour. Alert on every other outcome. If the exchange did not run in the background, a caller was
+// waiting; see the logs and Status.
 //
 // # Cardinality
 //
-// Each combination of attributes is a series that is kept and paid for, so all values come from fixed sets but tenants, of
-// which Options.MaxTenants are told apart: where AdditionallyAllowedTenants is "*", requests choose them. Client IDs, scopes
-// and correlation IDs are no attributes: the first is one per program, the others are for logs.
+// Each combination of attributes is a series that costs memory and money, so all values except
+// tenants come from fixed sets. Only Options.MaxTenants tenants get their own value, because
+// requests choose the tenant if AdditionallyAllowedTenants is "*". There are no attributes for
+// client IDs, of which a program has one, or for scopes and correlation IDs, which belong in logs.
 //
 // # Sources
 //
 // Units, names and error.type: https://opentelemetry.io/docs/specs/semconv/general/metrics/ and
-// https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/. Error codes: RFC 6749 section 5.2, and
-// https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
+// https://opentelemetry.io/docs/specs/semconv/registry/attributes/error/. Error codes: RFC 6749
+// section 5.2, and https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
 package otelmeter
 
 import (
@@ -41,27 +44,30 @@ import (
 	"github.com/entrafed/entrafed/exchange"
 )
 
-// The values of entrafed.outcome.
+// Values of entrafed.outcome.
 const (
 	Success   = "success"
-	Refused   = "refused"   // Entra ID said no; error.type is the OAuth error
-	Throttled = "throttled" // Entra ID is overloaded, or asked too often: 429 or 503
-	Failed    = "failed"    // no usable reply, or no federated token to ask with
+	Refused   = "refused"   // Entra ID refused; error.type is the OAuth error
+	Throttled = "throttled" // 429 or 503: too many requests, or Entra ID is overloaded
+	Failed    = "failed"    // no usable reply, or no federated token
 )
 
-// other is the well-known value of error.type for what has no name of its own; tenants beyond the bound have it, too.
+// other is the well-known error.type for errors without a name. It also stands for the tenants
+// beyond MaxTenants.
 const other = "_OTHER"
 
 const defaultMaxTenants = 50
 
-// Options of [New]. Nil and the zero value are right for a program that knows its tenants.
+// Options configures [New]. Nil and the zero value suit a program whose tenants are known.
 type Options struct {
-	// MaxTenants bounds the values of entrafed.tenant: the first ones seen are told apart, the rest is "_OTHER". Default: 50.
+	// MaxTenants bounds the values of entrafed.tenant. Tenants beyond the first MaxTenants are
+	// counted as "_OTHER". Zero means 50.
 	MaxTenants int
 }
 
-// New makes the instruments and returns a function for credential.Options.OnExchange. It is safe for concurrent use, does not
-// block and records no secret. The error is the meter's.
+// New creates the instruments and returns a function for credential.Options.OnExchange. The
+// function is safe for concurrent use, does not block and records no secret. The error is the
+// meter's.
 func New(meter metric.Meter, options *Options) (func(credential.ExchangeEvent), error) {
 	r := &recorder{tenants: tenants{max: defaultMaxTenants}}
 	if options != nil && options.MaxTenants > 0 {
@@ -73,8 +79,9 @@ func New(meter metric.Meter, options *Options) (func(credential.ExchangeEvent), 
 		metric.WithDescription("Finished exchanges of a federated token for an access token."))
 	r.duration, err2 = meter.Float64Histogram("entrafed.exchange.duration",
 		metric.WithUnit("s"),
-		metric.WithDescription("Time from reading the federated token to Entra ID's last reply, pauses included."),
-		// From a nearby Entra ID to the 30 s at which an exchange ends; propagation retries can take it further.
+		metric.WithDescription("Time from reading the federated token to Entra ID's last reply, including pauses."),
+		// From a nearby Entra ID to the 30 s limit of an exchange. Retries for propagation can take
+		// longer.
 		metric.WithExplicitBucketBoundaries(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60))
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
@@ -88,7 +95,8 @@ type recorder struct {
 	tenants   tenants
 }
 
-// record has no context but its own: an exchange belongs to no caller, so to no caller's span either.
+// record uses no caller's context, because an exchange belongs to no caller and so to no caller's
+// span.
 func (r *recorder) record(event credential.ExchangeEvent) {
 	ctx := context.Background()
 	outcome, errorType := classify(event.Err)
@@ -103,7 +111,7 @@ func (r *recorder) record(event credential.ExchangeEvent) {
 	r.duration.Record(ctx, event.Duration.Seconds(), metric.WithAttributes(attribute.String("entrafed.outcome", outcome)))
 }
 
-// classify returns the outcome and, of a failure, error.type.
+// classify returns the outcome and, for a failure, the error.type.
 func classify(err error) (outcome, errorType string) {
 	if err == nil {
 		return Success, ""
@@ -121,8 +129,8 @@ func classify(err error) (outcome, errorType string) {
 	}
 }
 
-// codes are the OAuth errors that Entra ID's token endpoint is known to answer with. The list is closed because the value comes from
-// outside.
+// codes are the OAuth errors that Entra ID's token endpoint is known to return. The list is closed
+// because the value comes from outside.
 var codes = []string{
 	"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 	"invalid_resource", "interaction_required", "temporarily_unavailable", "server_error",
@@ -135,7 +143,7 @@ func known(code string) string {
 	return other
 }
 
-// tenants tells the first ones apart.
+// tenants remembers the first tenants, up to max.
 type tenants struct {
 	max int
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -27,7 +28,7 @@ const (
 	tenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
 )
 
-// newMeter returns the function under test and a reader of what it recorded.
+// newMeter returns the function under test, and a reader of its measurements.
 func newMeter(t *testing.T, options *otelmeter.Options) (func(credential.ExchangeEvent), *sdk.ManualReader) {
 	t.Helper()
 	reader := sdk.NewManualReader()
@@ -52,7 +53,7 @@ func collect(t *testing.T, reader *sdk.ManualReader) map[string]metricdata.Metri
 	return byName
 }
 
-// counts returns the counter's value by its attributes, written as OpenTelemetry does: in the order of their keys.
+// counts returns the counter's values by attributes, in OpenTelemetry's encoding with sorted keys.
 func counts(t *testing.T, reader *sdk.ManualReader) map[string]int64 {
 	t.Helper()
 	sum, ok := collect(t, reader)["entrafed.exchanges"].Data.(metricdata.Sum[int64])
@@ -79,7 +80,7 @@ func TestInstruments(t *testing.T) {
 	histogram, ok := metrics["entrafed.exchange.duration"].Data.(metricdata.Histogram[float64])
 	require.True(t, ok)
 	assert.Equal(t, "s", metrics["entrafed.exchange.duration"].Unit)
-	require.Len(t, histogram.DataPoints, 1, "tenants share a histogram")
+	require.Len(t, histogram.DataPoints, 1, "all tenants share a histogram")
 	assert.Equal(t, uint64(2), histogram.DataPoints[0].Count)
 	assert.InDelta(t, 1.75, histogram.DataPoints[0].Sum, 1e-9)
 	assert.Equal(t, "entrafed.outcome=success", histogram.DataPoints[0].Attributes.Encoded(attribute.DefaultEncoder()))
@@ -148,51 +149,54 @@ func TestConcurrentUse(t *testing.T) {
 	assert.Len(t, all, 6)
 }
 
-func TestMeterThatDoesNothing(t *testing.T) {
+func TestNoopMeter(t *testing.T) {
 	onExchange, err := otelmeter.New(noop.NewMeterProvider().Meter("test"), nil)
 
 	require.NoError(t, err)
 	assert.NotPanics(t, func() { onExchange(credential.ExchangeEvent{}) })
 }
 
-// A whole credential, with an Entra ID that grants, refuses and throttles, and a source that fails.
+// Entra ID grants, refuses and throttles, and the assertion's source fails.
 func TestCredential(t *testing.T) {
 	t.Setenv("AZURE_AUTHORITY_HOST", "")
 	t.Setenv("AZURE_REGIONAL_AUTHORITY_NAME", "")
-	onExchange, reader := newMeter(t, nil)
-	var entra entratest.Server
-	var cluster entratest.Cluster
-	var broken error
-	options := credential.Options{
-		ClientID: clientID, TenantID: tenantID, OnExchange: onExchange, PropagationTimeout: -1,
-		Assertion: func(context.Context) (string, error) {
-			if broken != nil {
-				return "", broken
-			}
-			return cluster.Token(entratest.TokenRequest{})
-		},
-	}
-	options.Transport, options.Retry.MaxRetries = &entra, -1
-	cred, err := credential.New(&options)
-	require.NoError(t, err)
-	get := func(resource string) error {
-		_, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"api://" + resource + "/.default"}})
-		return err
-	}
+	synctest.Test(t, func(t *testing.T) {
+		onExchange, reader := newMeter(t, nil)
+		var entra entratest.Server
+		var cluster entratest.Cluster
+		var broken error
+		options := credential.Options{
+			ClientID: clientID, TenantID: tenantID, OnExchange: onExchange, PropagationTimeout: -1,
+			Assertion: func(context.Context) (string, error) {
+				if broken != nil {
+					return "", broken
+				}
+				return cluster.Token(entratest.TokenRequest{})
+			},
+		}
+		options.Transport, options.Retry.MaxRetries = &entra, -1
+		cred, err := credential.New(&options)
+		require.NoError(t, err)
+		get := func(resource string) error {
+			_, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"api://" + resource + "/.default"}})
+			return err
+		}
 
-	require.NoError(t, get("granted"))
-	require.NoError(t, get("granted"), "a hit")
-	entra.Enqueue(entratest.Refuse(700016), entratest.Throttle(time.Minute))
-	require.Error(t, get("refused"))
-	require.Error(t, get("throttled"))
-	broken = errors.New("broken")
-	require.ErrorIs(t, get("unasked"), broken)
+		require.NoError(t, get("granted"))
+		require.NoError(t, get("granted"), "a hit")
+		entra.Enqueue(entratest.Refuse(700016), entratest.Throttle(time.Minute))
+		require.Error(t, get("refused"))
+		require.Error(t, get("throttled"))
+		broken = errors.New("broken")
+		require.ErrorIs(t, get("unasked"), broken)
 
-	tenant := ",entrafed.tenant=" + tenantID
-	got := counts(t, reader)
-	assert.Equal(t, int64(1), got["entrafed.outcome=success"+tenant], "a hit is no exchange")
-	assert.Equal(t, int64(1), got["entrafed.outcome=refused"+tenant+",error.type=unauthorized_client"])
-	assert.Equal(t, int64(1), got["entrafed.outcome=throttled"+tenant+",error.type=_OTHER"])
-	assert.Equal(t, int64(1), got["entrafed.outcome=failed"+tenant+",error.type=_OTHER"])
-	assert.Len(t, got, 4)
+		tenant := ",entrafed.tenant=" + tenantID
+		synctest.Wait() // exchanges do not wait for OnExchange
+		got := counts(t, reader)
+		assert.Equal(t, int64(1), got["entrafed.outcome=success"+tenant], "a cache hit is not an exchange")
+		assert.Equal(t, int64(1), got["entrafed.outcome=refused"+tenant+",error.type=unauthorized_client"])
+		assert.Equal(t, int64(1), got["entrafed.outcome=throttled"+tenant+",error.type=_OTHER"])
+		assert.Equal(t, int64(1), got["entrafed.outcome=failed"+tenant+",error.type=_OTHER"])
+		assert.Len(t, got, 4)
+	})
 }

@@ -13,8 +13,8 @@ import (
 
 const host = "shop.postgres.database.azure.com"
 
-// server speaks as much of PostgreSQL's protocol as it takes to sign in and to send a ping: TLS, the password in clear text,
-// and empty queries.
+// server implements the part of PostgreSQL's protocol that sign-in and ping need: TLS, the password
+// in clear text, and empty queries.
 type server struct {
 	listener net.Listener
 	tls      *tls.Config
@@ -22,7 +22,7 @@ type server struct {
 
 	mu        sync.Mutex
 	users     []string
-	passwords []string // compare, do not print
+	passwords []string // secret: compare, do not print
 }
 
 func serve(p *pod.Pod) *server {
@@ -54,7 +54,7 @@ func (s *server) accept() {
 		}
 		go func() {
 			defer func() { _ = connection.Close() }()
-			_ = s.session(connection) // the client sees what went wrong
+			_ = s.session(connection) // the client sees the error
 		}()
 	}
 }
@@ -86,14 +86,14 @@ func (s *server) session(plain net.Conn) error {
 	}
 }
 
-// secure answers the request for TLS that comes before anything else.
+// secure answers the request for TLS, which comes first.
 func (s *server) secure(plain net.Conn) (net.Conn, error) {
 	first, err := pgproto3.NewBackend(plain, plain).ReceiveStartupMessage()
 	if err != nil {
 		return nil, err
 	}
 	if _, asked := first.(*pgproto3.SSLRequest); !asked {
-		return nil, errors.New("a connection in plain text")
+		return nil, errors.New("a connection without TLS")
 	}
 	if _, err := plain.Write([]byte("S")); err != nil {
 		return nil, err

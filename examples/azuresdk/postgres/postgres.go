@@ -1,4 +1,5 @@
-// Package postgres connects to Azure Database for PostgreSQL with an access token as the password. Copy the file.
+// Package postgres connects to Azure Database for PostgreSQL with an access token as the password.
+// Copy the file and package dbtoken.
 //
 //	config, err := postgres.Config("postgres://orders@shop.postgres.database.azure.com/shop?sslmode=verify-full", cred)
 //	if err != nil {
@@ -6,12 +7,15 @@
 //	}
 //	pool, err := pgxpool.NewWithConfig(ctx, config)
 //
-// The user is the database role that was made for the identity, by the name it was made with. The server looks at the token when
-// a connection is made and not after, so that a connection may outlive its token, and a new one needs a token of its time.
+// The user is the database role that was created for the identity, by that role's name.
+//
+// The server checks the token only when a connection is made. A connection may outlive its token,
+// and stay open after access was revoked. The pool's MaxConnLifetime limits that. Its default is an
+// hour.
 //
 // # Sources
 //
-// https://learn.microsoft.com/azure/postgresql/flexible-server/how-to-connect-with-managed-identity and
+// https://learn.microsoft.com/azure/postgresql/flexible-server/how-to-connect-with-managed-identity
 // https://pkg.go.dev/github.com/jackc/pgx/v5/pgxpool#Config
 package postgres
 
@@ -20,17 +24,25 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/entrafed/entrafed/credential"
+	"github.com/entrafed/entrafed/examples/azuresdk/dbtoken"
 )
 
-const scope = "https://ossrdbms-aad.database.windows.net/.default"
+const (
+	scope           = "https://ossrdbms-aad.database.windows.net/.default"
+	invalidPassword = "28P01" // https://www.postgresql.org/docs/current/errcodes-appendix.html
+)
 
-// Config returns a pool's configuration in which each new connection gets a token from the credential. The token goes over the
-// wire as it is, so a connection string that allows one without TLS, or with any server, is refused: say sslmode=verify-full.
-func Config(connString string, cred azcore.TokenCredential) (*pgxpool.Config, error) {
+// Config returns a pool's configuration. Each new connection gets a token from the credential. If
+// the server refuses the token, the next connection gets a new one.
+//
+// The token is sent in clear text, so Config refuses a connection string that allows a connection
+// without TLS or to an unverified server. Set sslmode=verify-full.
+func Config(connString string, cred *credential.Credential) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(connString)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
@@ -38,25 +50,33 @@ func Config(connString string, cred azcore.TokenCredential) (*pgxpool.Config, er
 	if err := verifiesServer(config.ConnConfig); err != nil {
 		return nil, err
 	}
+	tokens := &dbtoken.Source{Credential: cred, Scope: scope}
 	config.BeforeConnect = func(ctx context.Context, connection *pgx.ConnConfig) error {
-		token, err := cred.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}})
+		token, err := tokens.Token(ctx)
 		if err != nil {
 			return err
 		}
-		connection.Password = token.Token // of a copy that is this connection's
+		connection.Password = token.Token // connection is a copy for this connection only
+		onError := connection.OnPgError
+		connection.OnPgError = func(c *pgconn.PgConn, e *pgconn.PgError) bool {
+			if e.Code == invalidPassword {
+				tokens.Refused(token.Token)
+			}
+			return onError(c, e)
+		}
 		return nil
 	}
 	return config, nil
 }
 
-// verifiesServer looks at the fallbacks too: sslmode=prefer has one without TLS.
+// verifiesServer checks the fallbacks too: sslmode=prefer has one without TLS.
 func verifiesServer(config *pgx.ConnConfig) error {
 	insecure := config.TLSConfig == nil || config.TLSConfig.InsecureSkipVerify
 	for _, fallback := range config.Fallbacks {
 		insecure = insecure || fallback.TLSConfig == nil || fallback.TLSConfig.InsecureSkipVerify
 	}
 	if insecure {
-		return errors.New("postgres: the connection string does not say sslmode=verify-full: the token would go to whoever answers")
+		return errors.New("postgres: set sslmode=verify-full in the connection string: without it, any server could receive the token")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/assert"
@@ -20,7 +21,7 @@ import (
 
 const connString = "postgres://orders@" + host + "/shop?sslmode=verify-full"
 
-// reach leads the pool to the fake: name, connection and trust.
+// reach makes the pool resolve, connect to and trust the fake.
 func reach(p *pod.Pod, config *pgxpool.Config) {
 	config.ConnConfig.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	config.ConnConfig.DialFunc = p.Dial
@@ -28,7 +29,7 @@ func reach(p *pod.Pod, config *pgxpool.Config) {
 }
 
 func ExampleConfig() {
-	p := pod.New() // stands for Azure
+	p := pod.New() // replaces Azure
 	defer p.Close()
 	database := serve(p)
 	defer database.close()
@@ -69,7 +70,7 @@ func newDatabase(t *testing.T) (*pod.Pod, *server) {
 	return p, database
 }
 
-// Each connection gets the token that is current when it is made.
+// Each connection gets the current token.
 func TestTokenPerConnection(t *testing.T) {
 	p, database := newDatabase(t)
 	cred := p.Credential()
@@ -78,11 +79,11 @@ func TestTokenPerConnection(t *testing.T) {
 	require.NoError(t, pool.Ping(t.Context()))
 	require.NoError(t, pool.Ping(t.Context()))
 	users, passwords := database.seen()
-	require.Equal(t, []string{"orders"}, users, "one connection for both")
+	require.Equal(t, []string{"orders"}, users, "both pings use one connection")
 
 	pool.Reset()
 	require.NoError(t, pool.Ping(t.Context()))
-	require.Equal(t, 1, p.Exchanges(), "the second connection took the cached token")
+	require.Equal(t, 1, p.Exchanges(), "the second connection got the cached token")
 
 	cred.Invalidate(passwords[0])
 	pool.Reset()
@@ -104,6 +105,26 @@ func TestRefusalOfEntra(t *testing.T) {
 	require.ErrorAs(t, err, &refusal)
 	users, _ := database.seen()
 	assert.Empty(t, users)
+}
+
+// A token that was revoked, or issued before the role existed, is replaced before it expires.
+func TestRefusedTokenIsReplaced(t *testing.T) {
+	p, database := newDatabase(t)
+	cred := p.Credential()
+	token, err := cred.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://ossrdbms-aad.database.windows.net/.default"}})
+	require.NoError(t, err)
+	p.Revoke(token.Token)
+	pool := newPool(t, p, cred)
+
+	var refusal *pgconn.PgError
+	require.ErrorAs(t, pool.Ping(t.Context()), &refusal)
+	assert.Equal(t, "28P01", refusal.Code)
+	require.NoError(t, pool.Ping(t.Context()))
+
+	_, passwords := database.seen()
+	require.Len(t, passwords, 2)
+	assert.True(t, passwords[0] == token.Token)
+	assert.Equal(t, 2, p.Exchanges())
 }
 
 func TestRefusalOfTheDatabase(t *testing.T) {

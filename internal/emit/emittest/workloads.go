@@ -1,5 +1,5 @@
-// Package emittest has workloads for the tests of package emit, which are in two modules: what people have, and values that mean
-// something in one of the languages that it writes.
+// Package emittest provides workloads for the tests of package emit, which are in two modules. Some
+// are usual; others have values that are special in one of the languages that emit writes.
 package emittest
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/entrafed/entrafed/internal/emit"
 )
 
-// The identity of the workloads, AKS' form of an issuer, and the audience that a credential has as a rule.
+// The workloads' identity, an issuer like those of AKS, and the usual audience.
 const (
 	ClientID = "11111111-2222-4333-8444-555555555555"
 	TenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
@@ -17,7 +17,7 @@ const (
 	Audience = "api://AzureADTokenExchange"
 )
 
-// InCluster is a workload with a Kubernetes service account's token.
+// InCluster returns a workload with the token of a Kubernetes service account.
 func InCluster(issuer, namespace, serviceAccount string) emit.Workload {
 	return emit.Workload{
 		ClientID: ClientID, TenantID: TenantID,
@@ -26,16 +26,16 @@ func InCluster(issuer, namespace, serviceAccount string) emit.Workload {
 	}
 }
 
-// Elsewhere is a workload with another issuer's token.
+// Elsewhere returns a workload with the token of another issuer.
 func Elsewhere(issuer, subject string) emit.Workload {
 	return emit.Workload{ClientID: ClientID, TenantID: TenantID, Issuer: issuer, Subject: subject, Audience: Audience}
 }
 
 var (
-	// Ordinary is that of testdata.
+	// Ordinary is the workload in testdata.
 	Ordinary = InCluster(AKS, "shop", "orders")
 
-	// Usual are what people have.
+	// Usual holds workloads as people have them.
 	Usual = map[string]emit.Workload{
 		"AKS":            Ordinary,
 		"no slash":       InCluster(strings.TrimSuffix(AKS, "/"), "shop", "orders"),
@@ -47,7 +47,8 @@ var (
 		"longest":        Elsewhere("https://issuer.example/"+strings.Repeat("i", 577), strings.Repeat("s", 600)),
 	}
 
-	// Hostile are values that mean something in one of the languages, each of which would leave a file if it ran.
+	// Hostile holds values that are special in one of the languages. A value that runs as a command
+	// leaves a file behind.
 	Hostile = []string{
 		`'; touch pwned #`, `"; touch pwned #`, `$(touch pwned)`, "`touch pwned`", `\$(touch pwned)`, `'"$(touch pwned)"'`, `'\''; touch pwned; '`,
 		`& touch pwned`, `| touch pwned`, `> pwned`, `!!`, `~`, `*`, `a\`, `a\\`, `\n`, `\u0041`, `\x41`, `\'`, `'`, `''`, `'''`, `"`, `""`, `$`, `$$`,
@@ -55,17 +56,17 @@ var (
 		`${var.x}`, `$${var.x}`, `$$${var.x}`, `\${var.x}`, `${`, `%{ if true }x%{ endif }`, `%%{ if }`, `%%%{ if }`, `%{`, `{{ .Values }}`, `//`, `/* a */`,
 		`: #`, `a: b`, `a #b`, `- a`, `-`, `--query`, `-rf`, `? a`, `! a`, `&a`, `*a`, `|`, `>`, `[a]`, `{a: b}`, `null`, `yes`, `0x10`, `1e3`, `---`, `...`, `,`,
 		`@/etc/hostname`, `@-`, `a=@/etc/hostname`, `??`, `None`, `[a,b]`, `{"a":1}`, `["a"]`, `a=b`, `'a'`, `'a'=b`, `a.b[0]=c`, `[0]=c`, `[concat('a')]`, `[[a]`,
-		`größe`, `名前`, "🔑", "e\u0301", "a\u00a0b", "a\u2028b: c", "a\u2029b", "a\u202eb", "\ufeffa", "a\ufffeb", "a\ufffdb", " a", "a ", "  ", "a  b",
+		`größe`, `名前`, "🔑", "e\u0301", "a\u00a0b", "a\u2028b: c", "a\u2029b", "a\u202eb", "a\\\u202e'; touch pwned #", "%s\u200b0", "-\u200b", "a\U000e0041b", "\ufeffa", "a\ufffeb", "a\ufffdb", " a", "a ", "  ", "a  b",
 	}
 )
 
-// With returns a workload with a change.
+// With returns a changed copy of a workload.
 func With(wl emit.Workload, change func(*emit.Workload)) emit.Workload {
 	change(&wl)
 	return wl
 }
 
-// Workloads are the usual ones, and those with a hostile value in each of their fields.
+// Workloads returns the usual workloads, and workloads with a hostile value in each field.
 func Workloads() map[string]emit.Workload {
 	all := maps.Clone(Usual)
 	for _, value := range Hostile {

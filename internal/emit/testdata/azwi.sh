@@ -1,7 +1,10 @@
 #!/bin/sh
-# Makes the app registration with this client ID trust a Kubernetes service account, and annotates the service account. It needs
-# azwi (https://azure.github.io/azure-workload-identity), the Azure CLI, signed in (az login), and kubectl's current context.
-# azwi knows app registrations only: a managed identity needs the form az.
+# Makes the app registration with this client ID trust a Kubernetes service account, and annotates
+# the service account without changing anything else in it. Needs azwi
+# (https://azure.github.io/azure-workload-identity), kubectl with the cluster as its current context,
+# and the Azure CLI, signed in to the application's tenant (az login --tenant) with any current
+# subscription (az account set --subscription). azwi supports only app registrations: for a managed
+# identity, use the form az.
 (
 set -eu
 client_id='11111111-2222-4333-8444-555555555555'
@@ -11,8 +14,5 @@ azwi serviceaccount create phase federated-identity \
   --service-account-namespace='shop' \
   --service-account-name='orders' \
   --service-account-issuer-url='https://eastus.oic.prod-aks.azure.com/10000000-0000-4000-8000-000000000001/20000000-0000-4000-8000-000000000002/'
-azwi serviceaccount create phase sa \
-  --aad-application-client-id="$client_id" \
-  --service-account-namespace='shop' \
-  --service-account-name='orders'
+kubectl annotate --overwrite --namespace='shop' -- serviceaccount 'orders' azure.workload.identity/client-id="$client_id"
 )

@@ -1,4 +1,4 @@
-// Package contract checks what README.md promises of every source.
+// Package contract tests what README.md promises of every source.
 package contract
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/entrafed/entrafed/exchange/entratest"
 )
 
-// Whom the sources sign in as.
+// The identity that the sources sign in as.
 const (
 	ClientID = "11111111-2222-4333-8444-555555555555"
 	TenantID = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
@@ -26,11 +26,11 @@ const (
 	storage = "https://storage.azure.com/.default"
 )
 
-// Source is what credential.Options.Assertion takes.
+// Source is a credential.Options.Assertion.
 type Source func(context.Context) (string, error)
 
-// SignsIn signs in for two resources, one of them twice: a source is asked anew for each exchange, and for nothing else. issued
-// tells the tokens that it was given so far.
+// SignsIn signs in for two resources, one of them twice. It checks that the source is called once
+// per exchange. issued returns the tokens that the source has received.
 func SignsIn(t *testing.T, source Source, issued func() []string) {
 	t.Helper()
 	var entra entratest.Server
@@ -48,14 +48,15 @@ func SignsIn(t *testing.T, source Source, issued func() []string) {
 		}
 	}
 	if n := len(presented); n != 2 {
-		t.Errorf("%d exchanges: the second token for the vault is not the cached one", n)
+		t.Errorf("%d exchanges: the second token for the vault does not come from the cache", n)
 	}
 	if !slices.Equal(presented, issued()) {
-		t.Error("not asked anew for each exchange")
+		t.Error("the source does not get a new token for each exchange")
 	}
 }
 
-// Failure signs in with a source that fails, and returns what a program sees of it. Entra ID is not asked.
+// Failure signs in with a source that fails and returns the error that a program sees. Entra ID
+// must get no request.
 func Failure(t *testing.T, source Source) error {
 	t.Helper()
 	var entra entratest.Server
@@ -66,7 +67,7 @@ func Failure(t *testing.T, source Source) error {
 	return err
 }
 
-// IsConcurrent asks a source ten times at once.
+// IsConcurrent calls a source ten times concurrently.
 func IsConcurrent(t *testing.T, source Source, issued func() []string) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -83,8 +84,8 @@ func IsConcurrent(t *testing.T, source Source, issued func() []string) {
 	}
 }
 
-// Cancelled returns the error of a call whose context has ended.
-func Cancelled(t *testing.T, source Source) error {
+// Canceled returns the error of a call whose context has ended.
+func Canceled(t *testing.T, source Source) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -92,7 +93,7 @@ func Cancelled(t *testing.T, source Source) error {
 	return err
 }
 
-// Elsewhere is the URL of a server that must not be asked.
+// Elsewhere returns the URL of a server that must get no request.
 func Elsewhere(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))

@@ -1,4 +1,4 @@
-// Package issuer signs the tokens that this module's fakes hand out.
+// Package issuer signs tokens for this module's fakes.
 package issuer
 
 import (
@@ -11,22 +11,24 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Issuer signs tokens and remembers them. The zero value is usable. It is safe for concurrent use.
+// Issuer signs tokens and remembers them. The zero value is ready to use. It is safe for concurrent
+// use.
 type Issuer struct {
 	mu     sync.Mutex
 	issued []string
 }
 
-// Issued returns the tokens so far, in order.
+// Issued returns all tokens so far, in order.
 func (i *Issuer) Issued() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return slices.Clone(i.issued)
 }
 
-// Token returns a JWT that is valid for five minutes. It is signed with RS256, the one algorithm that Entra ID supports for
-// federation (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations). No two are equal,
-// by their jti.
+// Token returns a JWT that is valid for five minutes. It is signed with RS256, the only algorithm
+// that Entra ID supports for federation
+// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations). A
+// jti makes every token unique.
 func (i *Issuer) Token(url, subject, audience string) (string, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -47,5 +49,5 @@ func (i *Issuer) Token(url, subject, audience string) (string, error) {
 	return signed, err
 }
 
-// signingKey is made once: an RSA key takes a tenth of a second.
+// signingKey is generated only once, because an RSA key takes a tenth of a second.
 var signingKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
