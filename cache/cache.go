@@ -30,8 +30,8 @@ const (
 // previous fetch has landed or no longer counts. The token's ExpiresOn must be in the future, or
 // the fetch counts as failed. RefreshOn may be zero.
 //
-// The function may get another token from the same cache, one at a time, and pass it ctx. It then
-// waits on behalf of its own callers: see [Flight.Pause].
+// The function may itself call Get or Renew of the same cache with ctx, one call at a time. Such a
+// call waits on behalf of the fetch's own callers: see [Flight.Pause].
 type FetchFunc[K comparable] func(ctx context.Context, key K, claims string) (azcore.AccessToken, error)
 
 // Grouped is implemented by keys that belong to a group, such as all keys of one identity. Group
@@ -75,9 +75,10 @@ type Cache[K comparable] struct {
 	entries sync.Map // K to *entry[K]; written under mu
 
 	// mu guards the fields below and every entry's plain fields. It is never held while user code
-	// runs.
+	// runs, except for the methods of contexts and Group.
 	mu          sync.Mutex
-	invalidated map[string]bool // kept while a shared answer could still hold them
+	launches    uint64            // flights so far
+	invalidated map[string]uint64 // launches when a token was invalidated; kept while a flight or a shared answer could hold the token
 	store[K]
 }
 
@@ -85,11 +86,11 @@ type Cache[K comparable] struct {
 // nil.
 func New[K comparable](fetch FetchFunc[K], options *Options) *Cache[K] {
 	c := &Cache[K]{fetch: fetch, origin: time.Now()}
-	c.invalidated = make(map[string]bool)
+	c.invalidated = make(map[string]uint64)
 	c.byToken, c.byGroup = make(map[string][]*entry[K]), make(map[any][]*entry[K])
 	c.options = *cmp.Or(options, &Options{})
 	c.options.MaxTokens = cmp.Or(max(c.options.MaxTokens, 0), DefaultMaxTokens)
-	c.options.Timeout = cmp.Or(max(c.options.Timeout, 0), DefaultTimeout)
+	c.options.Timeout = cmp.Or(min(max(c.options.Timeout, 0), maxLifetime), DefaultTimeout)
 	if c.options.Backoff == nil {
 		c.options.Backoff = func(_ error, failures int) time.Duration { return Backoff(failures) }
 	}
@@ -158,9 +159,11 @@ func (c *Cache[K]) await(ctx context.Context, key K) (_ azcore.AccessToken, err 
 			if err := e.failure.standing(now); err != nil {
 				return e.lastResort(now, err)
 			}
-			if e = cmp.Or(c.load(key), e); e.flight == nil { // e may have been evicted since
-				c.launch(e, &Flight{}, w)
+			if kept := c.load(key); kept != nil && kept != e { // e has been evicted since
+				e, before, failures = kept, kept.token.Load(), kept.failures
+				continue
 			}
+			c.launch(e, &Flight{}, w)
 			before, failures = e.token.Load(), e.failures
 		}
 		w.join(e.flight)
@@ -175,7 +178,7 @@ func (c *Cache[K]) Prefetch(key K) {
 	defer c.mu.Unlock()
 	e, now := c.entry(key), c.now()
 	if t := e.token.Load(); e.flight == nil && e.failure.standing(now) == nil && (t == nil || !t.fresh(now)) {
-		c.launch(e, &Flight{background: true}, nil)
+		c.launch(e, &Flight{}, nil)
 	}
 }
 
@@ -188,7 +191,7 @@ func (c *Cache[K]) Renew(ctx context.Context, key K, claims string) (_ azcore.Ac
 	defer c.mu.Unlock()
 	e, now := c.entry(key), c.now()
 	f, w := e.answer(claims, now), c.wait(ctx)
-	if f == nil || f.token != nil && c.invalidated[f.token.Token] {
+	if f == nil || f.token != nil && c.overtaken(f, f.token.Token) {
 		if ctx.Err() != nil {
 			return azcore.AccessToken{}, e.gaveUp(ctx, nil)
 		}
@@ -223,11 +226,14 @@ func (c *Cache[K]) Invalidate(token string) {
 		c.settle(e)
 	}
 	c.bound(&c.failures, nil)
-	c.invalidated[token] = true // a challenge, even one in flight, may also return it
+	at := c.launches
+	c.invalidated[token] = at
 	time.AfterFunc(c.options.Timeout+grace+sharedAnswer, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.invalidated, token)
+		if c.invalidated[token] == at {
+			delete(c.invalidated, token)
+		}
 	})
 }
 
@@ -267,6 +273,12 @@ func (c *Cache[K]) Forget(group any) {
 	}
 }
 
+// overtaken reports whether token, which f returned, was invalidated after f started.
+func (c *Cache[K]) overtaken(f *Flight, token string) bool {
+	at, ok := c.invalidated[token]
+	return ok && f.serial <= at
+}
+
 // load returns the entry for key, or nil.
 func (c *Cache[K]) load(key K) *entry[K] {
 	if e, ok := c.entries.Load(key); ok {
@@ -290,6 +302,6 @@ func (c *Cache[K]) refresh(ctx context.Context, e *entry[K], t *token, now insta
 	}
 	defer c.mu.Unlock()
 	if e.token.Load() == t && e.kept && e.quiet.Load().over(now) { // nothing has changed meanwhile
-		c.launch(e, &Flight{background: true}, nil)
+		c.launch(e, &Flight{}, nil)
 	}
 }

@@ -59,8 +59,9 @@
 //
 // # Observers
 //
-// [Options.OnWait] and [Flight.OnLanding] run on goroutines that nobody waits for, after the token
-// is stored. One that blocks or panics only delays or loses its own event.
+// [Options.OnWait] runs when a wait starts, and the function of [Flight.OnLanding] after the token
+// is stored, each on a goroutine that nobody waits for. One that blocks or panics only delays or
+// loses its own event.
 //
 // # Errors
 //

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// entry is the cache's state for one key. Only this file writes its fields. The atomics are read
-// without a lock; the cache's mutex guards everything else.
+// entry is the cache's state for one key. Only this file writes its fields, except for place. The
+// atomics are read without a lock; the cache's mutex guards everything else.
 type entry[K comparable] struct {
 	key     K
 	token   atomic.Pointer[token] // nil if none
@@ -28,9 +28,9 @@ type entry[K comparable] struct {
 	refusals  int   // consecutive refusals by resources
 	refusable int64 // monotonic time from which a refusal counts
 
-	answered      uint64 // number of the newest challenge whose answer was stored
-	invalidated   string // the last invalidated token
-	invalidatedBy uint64 // number of the newest flight at that time
+	answered    uint64 // number of the newest challenge whose answer was stored
+	invalidated uint64 // number of the newest flight when the token was last invalidated
+	forgotten   uint64 // number of the newest flight when the group was last forgotten
 
 	kept  bool // the entry is in the cache
 	place place[K]
@@ -65,16 +65,17 @@ func (e *entry[K]) begin(f *Flight) {
 }
 
 // land records the outcome of f. Flights are ordered. A plain fetch counts while it is the entry's
-// flight. A challenge counts unless a newer one was answered first, or its token was invalidated
-// after it started.
-func (e *entry[K]) land(f *Flight, o outcome, now instant) {
+// flight, and a challenge unless a newer one was answered first. Neither counts if an invalidation
+// of its token has overtaken it.
+func (e *entry[K]) land(f *Flight, o outcome, now instant, overtaken bool) {
 	e.flights--
 	counts := f == e.flight
 	if counts {
 		e.flight = nil
 	} else if f.challenge {
-		counts = f.number > e.answered && (f.number > e.invalidatedBy || o.token.Token != e.invalidated)
+		counts = f.number > e.answered
 	}
+	counts = counts && !overtaken
 	f.landed, f.landedAt, f.err = true, now, o.err
 	if o.err != nil {
 		e.fail(f, o, counts && !f.challenge, now)
@@ -91,14 +92,15 @@ func (e *entry[K]) land(f *Flight, o outcome, now instant) {
 	e.update()
 }
 
-// fail records a failure. If the fetch does not count, only a requested pause matters: otherwise it
-// says nothing about the key's own fetches. The longest requested pause stands.
+// fail records a failure. If the fetch does not count, only a requested pause matters, and that
+// only if the group was not forgotten: otherwise it says nothing about the key's own fetches. The
+// longest requested pause stands.
 func (e *entry[K]) fail(f *Flight, o outcome, counts bool, now instant) {
 	requested, length, count := o.requested > 0, max(0, min(o.pause, maxLifetime)), e.failure.count
 	if counts {
 		e.failures++
 		count++
-	} else if !requested {
+	} else if !requested || f.number <= e.forgotten {
 		return
 	}
 	if requested {
@@ -116,8 +118,8 @@ func (e *entry[K]) fail(f *Flight, o outcome, counts bool, now instant) {
 
 // drop removes the token and stops fetches in flight from restoring it.
 func (e *entry[K]) drop() {
-	e.invalidated, e.invalidatedBy = e.token.Swap(nil).Token, e.launched
-	e.flight = nil
+	e.token.Store(nil)
+	e.flight, e.invalidated = nil, e.launched
 	e.update()
 }
 
@@ -164,7 +166,7 @@ func (e *entry[K]) answering() bool {
 func (e *entry[K]) clear() {
 	e.token.Store(nil)
 	e.challenges, e.failure, e.requested = nil, failure{}, failure{}
-	e.flight, e.answered = nil, e.launched
+	e.flight, e.answered, e.forgotten = nil, e.launched, e.launched
 	e.update()
 }
 
@@ -177,7 +179,7 @@ func (e *entry[K]) answer(claims string, now instant) *Flight {
 	f := e.challenges[claims]
 	switch {
 	case f == nil:
-	case !f.landed && f.number <= e.invalidatedBy,
+	case !f.landed && f.number <= e.invalidated,
 		f.landed && now.mono-f.landedAt.mono >= int64(sharedAnswer),
 		f.token != nil && (!f.token.valid(now) || f.token.refused.Load()):
 		return nil

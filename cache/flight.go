@@ -22,9 +22,10 @@ const grace = 100 * time.Millisecond
 type Flight struct {
 	id         string
 	owner      any  // the cache
-	background bool // a plain fetch that nobody waited for when it started
+	background bool // nobody waited when it started
 	challenge  bool // answers a claims challenge; otherwise the fetch is a plain one
 	claims     string
+	serial     uint64 // within the cache
 	number     uint64 // within its entry
 	start      instant
 	failures   int   // consecutive failures if this one fails
@@ -91,10 +92,10 @@ func (f *Flight) Report(doing string, err error) {
 func (f *Flight) Pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	for f.waiters.Load() > 0 {
+	for f.waiters.Load() > 0 && ctx.Err() == nil {
 		select {
 		case <-timer.C:
-			return f.waiters.Load() > 0
+			return f.waiters.Load() > 0 && ctx.Err() == nil
 		case <-ctx.Done():
 			return false
 		case <-f.deserted:
@@ -117,11 +118,14 @@ func (c *Cache[K]) launch(e *entry[K], f *Flight, w *wait) {
 	if !e.kept {
 		c.admit(e)
 	}
+	c.launches++
+	f.serial = c.launches
 	e.begin(f)
 	c.settle(e)
 	if w != nil {
 		w.join(f) // before the fetch can check for waiters
 	}
+	f.background = f.waiters.Load() == 0 // also if w waits for a flight without waiters
 	go c.run(e, f)
 }
 
@@ -157,6 +161,8 @@ func (c *Cache[K]) run(e *entry[K], f *Flight) {
 	switch {
 	case err != nil:
 		o = outcome{err: err, pause: c.options.Backoff(err, f.failures), requested: c.options.RetryAfter(err)}
+	case t.Token == "":
+		o.err = errors.New("cache: the fetch returned an empty token")
 	case !t.ExpiresOn.After(time.Now()):
 		o.err = fmt.Errorf("cache: the fetch returned a token that expired at %s", t.ExpiresOn.UTC().Format(time.RFC3339))
 	default:
@@ -172,7 +178,7 @@ func (c *Cache[K]) land(e *entry[K], f *Flight, o outcome) {
 		return // the flight was abandoned
 	}
 	now := c.now()
-	e.land(f, o, now)
+	e.land(f, o, now, o.err == nil && c.overtaken(f, o.token.Token))
 	c.settle(e)
 	c.trim(e, now)
 	c.mu.Unlock()

@@ -3,6 +3,8 @@ package cache_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"testing"
@@ -393,4 +395,85 @@ func TestFetchThatWaitsForItselfTimesOut(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestHugeTimeoutIsClamped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New((&origin{delay: time.Second}).fetch, &cache.Options{Timeout: math.MaxInt64})
+		_, err := c.Get(t.Context(), "a")
+		require.NoError(t, err)
+	})
+}
+
+// usesCache is a context's cause whose text comes from the cache.
+type usesCache struct{ c *cache.Cache[string] }
+
+func (e usesCache) Error() string { return fmt.Sprint("stopped with keys: ", len(e.c.Status())) }
+
+func TestContextsCauseMayUseTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New((&origin{}).fetch, nil)
+		get(t, c, "a")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(usesCache{c})
+		_, err := c.Get(ctx, "b")
+		require.ErrorContains(t, err, "stopped with keys: 1")
+	})
+}
+
+// A fetch for another fetch is in the background if that one is.
+func TestFetchBehindAPrefetchIsInTheBackground(t *testing.T) {
+	for name, row := range map[string]struct {
+		start func(c *cache.Cache[string])
+		want  bool
+	}{
+		"prefetch": {func(c *cache.Cache[string]) { c.Prefetch("outer") }, true},
+		"get":      {func(c *cache.Cache[string]) { _, _ = c.Get(context.Background(), "outer") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				background := map[string]bool{}
+				var c *cache.Cache[string]
+				c = cache.New(func(ctx context.Context, key, _ string) (azcore.AccessToken, error) {
+					background[key] = cache.FlightOf(ctx).Background()
+					if key == "outer" {
+						return c.Get(ctx, "inner")
+					}
+					return azcore.AccessToken{Token: "t", ExpiresOn: time.Now().Add(time.Hour)}, nil
+				}, nil)
+				row.start(c)
+				synctest.Wait()
+				require.Equal(t, map[string]bool{"outer": row.want, "inner": row.want}, background)
+			})
+		})
+	}
+}
+
+func TestPauseIsOverWhenItsContextIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		again := 0
+		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
+			ended, cancel := context.WithCancel(ctx)
+			cancel()
+			for range 100 { // its timer and its context end together
+				if cache.FlightOf(ctx).Pause(ended, 0) {
+					again++
+				}
+			}
+			return azcore.AccessToken{}, errDown
+		}, nil)
+		_, err := c.Get(t.Context(), "a")
+		require.ErrorIs(t, err, errDown)
+		require.Zero(t, again)
+	})
+}
+
+func TestEmptyTokenIsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New(func(context.Context, string, string) (azcore.AccessToken, error) {
+			return azcore.AccessToken{ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}, nil)
+		_, err := c.Get(t.Context(), "a")
+		require.ErrorContains(t, err, "empty token")
+	})
 }

@@ -30,14 +30,18 @@ func (c *Cache[K]) Status() []Status[K] {
 
 // StatusOf is like [Cache.Status], for the keys of one group.
 func (c *Cache[K]) StatusOf(group any) []Status[K] {
-	c.mu.Lock()
-	members := slices.Clone(c.byGroup[group])
-	c.mu.Unlock()
 	var all []Status[K]
-	for _, e := range members {
+	for _, e := range c.members(group) {
 		all = append(all, c.status(e))
 	}
 	return all
+}
+
+// members returns the entries of a group.
+func (c *Cache[K]) members(group any) []*entry[K] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.byGroup[group])
 }
 
 func (c *Cache[K]) status(e *entry[K]) Status[K] {

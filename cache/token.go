@@ -59,8 +59,8 @@ func newToken(t azcore.AccessToken, start, now instant) *token {
 		limit = t.ExpiresOn
 	}
 	t.ExpiresOn = limit.Round(0).UTC()
-	// On the monotonic clock, it lives no longer than by the wall clock, whether that was right
-	// before the fetch or after it.
+	// The wall clock may have been set during the fetch. By the monotonic clock, the token expires
+	// at the earlier of the two times that the wall clock implies.
 	wall := t.ExpiresOn.UnixNano()
 	expires := instant{wall, wall + min(start.mono-start.wall, now.mono-now.wall)}
 

@@ -74,7 +74,7 @@ func (f *Flight) leave() {
 	}
 }
 
-// wait returns the wait of a caller. A fetch of this cache that asks it for another token, one at a
+// wait returns the wait of a caller. A fetch of this cache that calls Get or Renew, one call at a
 // time, waits on behalf of its own waiters.
 func (c *Cache[K]) wait(ctx context.Context) *wait {
 	by, ok := ctx.Value(flightKey{}).(*Flight)
@@ -123,19 +123,19 @@ func (e *entry[K]) gaveUp(ctx context.Context, f *Flight) error {
 			last = cmp.Or(f.progress.Load().err, f.before, last)
 		}
 	}
-	state := ctx.Err().Error()
-	if cause := context.Cause(ctx); !errors.Is(ctx.Err(), cause) {
-		state += " (" + redact.New().Text(cause.Error(), redact.MaxText) + ")"
-	}
-	err := unfinished(state+"; the exchange was "+doing, last, ctx.Err(), context.Cause(ctx))
+	err := unfinished(ctx.Err().Error(), last, ctx.Err(), context.Cause(ctx))
 	err.doing = doing
+	if cause := context.Cause(ctx); !errors.Is(ctx.Err(), cause) {
+		err.cause = cause
+	}
 	return err
 }
 
 // unfinishedError says why there is no result.
 type unfinishedError struct {
 	state string
-	doing string // what the fetch was doing when the caller gave up
+	doing string // what the fetch was doing when the caller gave up; empty if it did not
+	cause error  // why the caller gave up, if its context has a cause; user code, which must not run under the lock
 	last  error  // how the fetch last failed; nil if it has not
 	chain error  // for errors.Is and errors.As
 }
@@ -145,7 +145,16 @@ func unfinished(state string, last error, why ...error) *unfinishedError {
 }
 
 // State returns the error's text without the fetch's last failure.
-func (e *unfinishedError) State() string { return e.state }
+func (e *unfinishedError) State() string {
+	state := e.state
+	if e.cause != nil {
+		state += " (" + redact.New().Text(e.cause.Error(), redact.MaxText) + ")"
+	}
+	if e.doing != "" {
+		state += "; the exchange was " + e.doing
+	}
+	return state
+}
 
 // Doing returns what the fetch was doing when the caller gave up, as [Flight.Report] has it. It is
 // empty if the caller did not.
@@ -156,9 +165,9 @@ func (e *unfinishedError) Last() error { return e.last }
 
 func (e *unfinishedError) Error() string {
 	if e.last == nil {
-		return e.state
+		return e.State()
 	}
-	return e.state + "; its last failure: " + e.last.Error()
+	return e.State() + "; its last failure: " + e.last.Error()
 }
 
 func (e *unfinishedError) Unwrap() error { return e.chain }

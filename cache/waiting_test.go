@@ -217,6 +217,139 @@ func TestInvalidatedTokenIsGoneForGood(t *testing.T) {
 	})
 }
 
+// No fetch in flight brings an invalidated token back, whatever it is for.
+func TestNothingInFlightRestoresAnInvalidatedToken(t *testing.T) {
+	// Entra ID may return the same token twice, from a cache of its own.
+	const revoked = "revoked"
+	for name, row := range map[string]struct {
+		plain  map[string]plainFetches
+		claims challenges
+		run    func(t *testing.T, c *cache.Cache[string])
+		gone   string
+	}{
+		"another key's fetch": {
+			plain: map[string]plainFetches{"a": {brings(revoked, 0, time.Hour)}, "b": {brings(revoked, time.Second, time.Hour)}},
+			run: func(t *testing.T, c *cache.Cache[string]) {
+				get(t, c, "a")
+				c.Prefetch("b")
+				synctest.Wait()
+				c.Invalidate(revoked)
+			},
+			gone: "b",
+		},
+		"a fetch under way when the token is invalidated again": {
+			plain: map[string]plainFetches{"a": {brings(revoked, 0, time.Hour), brings(revoked, time.Second, time.Hour)}},
+			run: func(t *testing.T, c *cache.Cache[string]) {
+				get(t, c, "a")
+				c.Invalidate(revoked)
+				c.Prefetch("a")
+				synctest.Wait()
+				c.Invalidate(revoked)
+			},
+			gone: "a",
+		},
+		"a challenge that started before two tokens were invalidated": {
+			plain:  map[string]plainFetches{"a": {brings(revoked, 0, time.Hour), brings("second", 0, time.Hour)}},
+			claims: challenges{"{x}": brings(revoked, 5*time.Second, time.Hour)},
+			run: func(t *testing.T, c *cache.Cache[string]) {
+				get(t, c, "a")
+				go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
+				synctest.Wait()
+				c.Invalidate(revoked)
+				get(t, c, "a")
+				c.Invalidate("second")
+			},
+			gone: "a",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				scripts := map[string]*script{}
+				for key, plain := range row.plain {
+					scripts[key] = &script{plain: plain, claims: row.claims}
+				}
+				c := cache.New(func(ctx context.Context, key, claims string) (azcore.AccessToken, error) {
+					return scripts[key].fetch(ctx, key, claims)
+				}, nil)
+				row.run(t, c)
+				time.Sleep(10 * time.Second)
+				_, ok := c.Cached(row.gone)
+				require.False(t, ok)
+			})
+		})
+	}
+}
+
+func TestInvalidatedAnswerIsNotSharedHoweverLateItCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		c := cache.New(func(_ context.Context, _, claims string) (azcore.AccessToken, error) {
+			if calls++; calls == 2 {
+				time.Sleep(7 * time.Second)
+			}
+			return azcore.AccessToken{Token: "revoked", ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}, nil)
+		get(t, c, "a")
+		c.Invalidate("revoked")
+		time.Sleep(29 * time.Second)
+		go func() { _, _ = c.Renew(t.Context(), "a", "{x}") }()
+		time.Sleep(time.Second)
+		c.Invalidate("revoked")
+		time.Sleep(7 * time.Second) // the first invalidation would be forgotten by now
+		renew(t, c, "a", "{x}")
+		require.Equal(t, 3, calls)
+	})
+}
+
+// The failure of a fetch in flight goes with the group, even if the server asked for a pause.
+func TestForgottenGroupIsNotPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := cache.New(func(context.Context, member, string) (azcore.AccessToken, error) {
+			time.Sleep(time.Second)
+			return azcore.AccessToken{}, errThrottled
+		}, &cache.Options{RetryAfter: func(error) time.Duration { return time.Hour }})
+		c.Prefetch(member{"ann", "a"})
+		synctest.Wait()
+		c.Forget("ann")
+		time.Sleep(2 * time.Second)
+		require.Empty(t, c.Status())
+	})
+}
+
+// A waiter may run late, when its key has been forgotten and has a new token.
+func TestLateWaiterGetsTheKeysNewToken(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that it usually does run late
+	var fetches atomic.Int32
+	var c *cache.Cache[member]
+	ann, release := member{"ann", "a"}, make(chan struct{})
+	c = cache.New(func(ctx context.Context, _ member, _ string) (azcore.AccessToken, error) {
+		switch fetches.Add(1) {
+		case 1:
+			<-release
+			cache.FlightOf(ctx).OnLanding(func(azcore.AccessToken, error) { c.Prefetch(ann) })
+			c.Forget("ann")
+			return azcore.AccessToken{}, errDown
+		case 2:
+			return azcore.AccessToken{Token: "new", ExpiresOn: time.Now().Add(time.Hour)}, nil
+		}
+		<-ctx.Done()
+		return azcore.AccessToken{}, ctx.Err()
+	}, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	waiter := make(chan result, 1)
+	go func() {
+		token, err := c.Get(ctx, ann)
+		waiter <- result{token.Token, err, 0}
+	}()
+	for fetches.Load() == 0 {
+		runtime.Gosched()
+	}
+	close(release)
+	require.Equal(t, result{"new", nil, 0}, <-waiter)
+	require.EqualValues(t, 2, fetches.Load())
+}
+
 func TestAnswersAreForgottenOnTheirOwn(t *testing.T) {
 	// Few and large, so that neither the runtime's own memory nor the race detector's counts.
 	const answers, size = 64, 1 << 20

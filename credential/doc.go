@@ -37,7 +37,8 @@
 // # Waiting
 //
 // While a valid token is in memory GetToken returns it at once, whatever the token endpoint is
-// doing: a token past its refresh time is renewed in the background. Without one, callers wait for
+// doing: a token past its refresh time is renewed in the background. (In its last five seconds, and
+// after a resource has refused it, callers wait for the next one.) Without one, callers wait for
 // the next token of their key, each no longer than its own context allows; the exchange belongs to
 // none of them. Package cache describes the states of a token, and when an exchange is given up.
 //
@@ -68,9 +69,9 @@
 //
 // # Refusals by a resource
 //
-// A claims challenge is answered by the SDK client, through GetToken. A plain 401 is not, so that a
-// token which was revoked, or issued before a role was granted, stays in use until it is due for
-// refresh: give each client the policy [Credential.InvalidateOn401], or call
+// The SDK client answers a claims challenge, through GetToken. Nobody answers a plain 401, so a
+// token that was revoked, or issued before a role was granted, stays in use until it is due for
+// refresh. To replace it earlier, give each client the policy [Credential.InvalidateOn401], or call
 // [Credential.Invalidate].
 //
 // # Errors
@@ -108,7 +109,8 @@
 //
 // [Credential.Status] is for readiness probes and debugging pages; it sends nothing.
 // [Options.OnExchange] is for metrics, [Options.Logger] for logs, and azcore's TracingProvider for
-// traces. None of them sees a secret, and none can delay or lose anything but its own event.
+// traces. None of them sees a secret. None can delay or lose anything but its own event, except
+// that starting a span is part of the exchange.
 //
 // # Concurrency
 //

@@ -226,11 +226,18 @@ func (e *Error) state() string {
 
 // failureOf returns the failure that err remembers, or err.
 func failureOf(err error) error {
-	if around, ok := errors.AsType[interface {
-		error
-		Last() error // nil if there was none
-	}](err); ok && around.Last() != nil {
-		return around.Last()
+	for {
+		around, ok := errors.AsType[interface {
+			error
+			Last() error // nil if there was none
+		}](err)
+		if !ok || around.Last() == nil {
+			break
+		}
+		err = around.Last()
+	}
+	if step, ok := errors.AsType[*Error](err); ok {
+		return failureOf(step.err)
 	}
 	return err
 }
@@ -269,13 +276,14 @@ type refusedError struct {
 	refusal   *exchange.Error
 	token     *tokenfile.Token // nil if the presented assertion is unreadable
 	presented string           // the token's claims, which are not secret
+	ofUser    bool             // a user's token was presented, too
 	hint      hint.Hint
 	stable    hint.Hint // the hint without parts that differ between attempts
 }
 
 // refused explains Entra ID's refusal of k's request.
 func (c *core) refused(refusal *exchange.Error, k key, r exchange.Request) *refusedError {
-	e, d := &refusedError{refusal: refusal}, k.identity.Value().derivation
+	e, d := &refusedError{refusal: refusal, ofUser: r.UserAssertion != ""}, k.identity.Value().derivation
 	derived := d.agent != ""
 	token, err := tokenfile.Parse(r.Assertion)
 	switch {
@@ -316,7 +324,10 @@ func (e *refusedError) Hint() hint.Hint { return e.hint }
 // stale reports whether the federated token may have been replaced since it was read. It is false
 // for nil.
 func (e *refusedError) stale() bool {
-	return e != nil && slices.ContainsFunc(e.refusal.EntraCodes, hint.StaleAssertion)
+	return e != nil && slices.ContainsFunc(e.refusal.EntraCodes, func(code int) bool {
+		ofUsersToken := e.ofUser && code == hint.Unreadable // a user's bad token must not cost others their blueprint's token
+		return hint.StaleAssertion(code) && !ofUsersToken
+	})
 }
 
 // then prefixes err with the refusal, which usually explains more. On a nil e it returns err.

@@ -3,6 +3,7 @@ package credential
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -33,8 +34,8 @@ type ExchangeEvent struct {
 	Attempts int
 
 	ExpiresOn time.Time // of the new access token; zero after a failure
-	// Err is nil after a success. Otherwise it is as from GetToken: [errors.As] finds an
-	// [*exchange.Error] if Entra ID refused.
+	// Err is nil after a success. Otherwise [errors.As] finds an [*exchange.Error] in it if Entra
+	// ID refused. It is what the [*Error] of GetToken wraps.
 	Err error
 }
 
@@ -85,6 +86,7 @@ func (r *record) finished(ctx context.Context, expiresOn time.Time, err error) {
 		level, message = slog.LevelError, "exchange failed"
 	}
 	go r.log(ctx, level, message, event, slog.Duration("duration", event.Duration), slog.Int("attempts", event.Attempts))
+	event.Scopes = slices.Clone(event.Scopes) // the logger reads them at the same time
 	r.onExchange(event)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -349,5 +350,16 @@ func TestBackgroundMeansThatNobodyWaitedAtFirst(t *testing.T) {
 		require.Len(t, *events, 1)
 		require.True(t, (*events)[0].Background)
 		require.Equal(t, []string{"WARN entrafed: background exchange failed"}, lines(t, log))
+	})
+}
+
+// A hook may keep and change its event while the logger writes (go test -race).
+func TestEventSharesNoMemoryWithTheLogger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		_, _ = r.listen()
+		r.options.OnExchange = func(e credential.ExchangeEvent) { slices.Sort(e.Scopes) }
+		get(t, r.credential(t), scope("https://vault.azure.net/b/.default", "https://vault.azure.net/a/.default"))
+		synctest.Wait()
 	})
 }

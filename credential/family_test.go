@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -499,7 +502,8 @@ func TestFamilyInStatusEventsAndSpans(t *testing.T) {
 		get(t, c, scope(vault))
 		synctest.Wait()
 
-		first := (*events)[:2]
+		first := (*events)[:2] // reported in any order
+		slices.SortFunc(first, func(a, b credential.ExchangeEvent) int { return strings.Compare(b.FMIPath, a.FMIPath) })
 		require.Equal(t, []string{clientID, agentID, "", "client_credentials"}, []string{first[0].ClientID, first[0].FMIPath, first[0].Agent, first[0].Grant})
 		require.Equal(t, []string{clientID, "", agentID, jwtBearer}, []string{first[1].ClientID, first[1].FMIPath, first[1].Agent, first[1].Grant})
 		require.False(t, first[0].User)
@@ -570,4 +574,88 @@ func TestRetriesOfTheBlueprintEndWhenTheAgentsCallersLeave(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Len(t, r.Entra.Requests(), sent)
 	})
+}
+
+// A malformed user token is the user's fault. It must not cost the agent's other callers the
+// blueprint's token.
+func TestUsersBadTokenLeavesTheBlueprintsTokenAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFamilyRig(t)
+		agent := agentOf(t, r.credential(t), agentID)
+		get(t, agent, scope(vault))
+		r.Entra.ForgetRequests()
+		_, err := onBehalfOf(t, agent, "garbage").GetToken(t.Context(), scope(graphScope))
+		require.ErrorContains(t, err, "AADSTS50027")
+		get(t, agent, scope(graph))
+		require.Len(t, r.Entra.Requests(), 2, "one refused, one for the agent; none for the blueprint")
+	})
+}
+
+// The steps of an agent share the flight's time, which covers a long PropagationTimeout.
+func TestLongPropagationOfABlueprint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFamilyRig(t)
+		r.options.PropagationTimeout = 5 * time.Minute
+		r.refusals(700213)
+		time.AfterFunc(time.Minute, func() { r.Entra.SetReply(nil) })
+		get(t, agentOf(t, r.credential(t), agentID), scope(vault))
+	})
+}
+
+// A pause that Entra ID asked of the blueprint ends for the agent when it ends for the blueprint.
+func TestPauseOfABlueprintCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFamilyRig(t)
+		r.Entra.Enqueue(entratest.Throttle(10 * time.Minute)) // with jitter, at most 12 minutes
+		agent := agentOf(t, r.credential(t), agentID)
+		_, err := agent.GetToken(t.Context(), scope(vault))
+		require.ErrorContains(t, err, "429")
+		time.Sleep(9 * time.Minute)
+		_, err = agent.GetToken(t.Context(), scope(storage))
+		require.ErrorContains(t, err, "asked to wait")
+		time.Sleep(4 * time.Minute) // longer than any back-off, too
+		get(t, agent, scope(storage))
+	})
+}
+
+func TestPrefetchOfAnAgentIsInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFamilyRig(t)
+		events, log := r.listen()
+		r.refusals(700016)
+		require.NoError(t, agentOf(t, r.credential(t), agentID).Prefetch(scope(vault)))
+		synctest.Wait()
+		require.Len(t, *events, 2, "the blueprint's and the agent's")
+		for _, event := range *events {
+			require.True(t, event.Background)
+		}
+		for _, line := range lines(t, log) {
+			require.Contains(t, line, "WARN")
+		}
+	})
+}
+
+func TestSummaryOfAnAgentIsStable(t *testing.T) {
+	for name, reply := range map[string]entratest.Reply{
+		"no route": {Err: &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 443}, Err: syscall.EHOSTUNREACH}},
+		"down":     entratest.Unavailable(0),
+		"refused":  entratest.Refuse(700213),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newFamilyRig(t)
+				r.options.PropagationTimeout = -1
+				r.Entra.SetReply(&reply)
+				agent := agentOf(t, r.credential(t), agentID)
+				summaries := map[string]bool{}
+				for i := range 60 { // other scopes' attempts change when the blueprint's next one is
+					_, _ = agent.GetToken(t.Context(), scope([]string{storage, graph}[i%2]))
+					_, err := agent.GetToken(t.Context(), scope(vault))
+					summaries[errorOf(t, err).Summary()] = true
+					time.Sleep(time.Second)
+				}
+				require.Len(t, summaries, 1)
+			})
+		})
+	}
 }

@@ -66,8 +66,6 @@ func (c *core) exchange(ctx context.Context, k key, r exchange.Request, rec *rec
 // present sets the tokens that r presents. It replaces tokens of earlier steps that were refused as
 // stale.
 func (c *core) present(ctx context.Context, k key, r *exchange.Request, last *refusedError) error {
-	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
-	defer cancel()
 	p := k.identity.Value()
 	if p.user != (userID{}) && r.UserAssertion == "" {
 		user := c.users.find(p.user)
@@ -102,6 +100,8 @@ func (c *core) read(ctx context.Context, k key, r *exchange.Request, last *refus
 	if last.stale() {
 		ctx = context.WithValue(ctx, staleKey{}, r.Assertion)
 	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
 	start := time.Now()
 	r.Assertion, err = c.source.assertion(ctx, k.identity.Value().Identity)
 	if err == nil {
@@ -159,6 +159,9 @@ func waited(ctx context.Context, pause time.Duration, rec *record, last *refused
 // pauseAsked returns the pause that Entra ID asked for. Only on 429 and 503 is the header meant for
 // clients.
 func pauseAsked(err error) time.Duration {
+	if _, ok := errors.AsType[*Error](err); ok {
+		return 0 // Entra ID asked it of an earlier step, whose own key remembers it
+	}
 	e, ok := errors.AsType[*exchange.Error](err)
 	if !ok || e.StatusCode != http.StatusTooManyRequests && e.StatusCode != http.StatusServiceUnavailable {
 		return 0

@@ -96,6 +96,7 @@ func TestEveryKnownCodeHasASetup(t *testing.T) {
 		700231:  "of tenants whose token for token exchange was itself obtained with a federated credential",
 		50013:   "of users' tokens, which no workload presents on its own; package entratest judges them",
 		500131:  "likewise",
+		500133:  "likewise",
 		65001:   "likewise",
 		50076:   "likewise",
 		50079:   "likewise",

@@ -80,7 +80,7 @@ func NewPool(options *PoolOptions) (*Pool, error) {
 // tokens, failures, pauses and exchanges under way, so there is no need to keep one. It sends
 // nothing. The error reports missing and malformed fields; the environment does not supply any.
 func (p *Pool) For(id Identity) (*Credential, error) {
-	if id.TenantID == "" || id.ClientID == "" || id.Subject == "" || !plain(id.ClientID) || !plain(id.TenantID) {
+	if id.TenantID == "" || id.ClientID == "" || strings.TrimSpace(id.Subject) == "" || !plain(id.ClientID) || !plain(id.TenantID) {
 		if err := id.problems(); err != nil {
 			return nil, err
 		}
@@ -107,8 +107,8 @@ func (id Identity) problems() error {
 	return errs.Err("credential")
 }
 
-// Forget drops the identity's tokens and the memory of its failures. It ends exchanges under way,
-// and their tokens are not kept.
+// Forget drops the identity's tokens and the memory of its failures. Exchanges under way go on, but
+// their tokens are not kept.
 func (p *Pool) Forget(id Identity) { p.core.forget(id) }
 
 // Status returns the state of every cached key of every identity, as [Credential.Status] does.

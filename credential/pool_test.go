@@ -147,6 +147,7 @@ func TestIncompleteIdentityIsAnError(t *testing.T) {
 		want []string
 	}{
 		"all":         {credential.Identity{}, []string{"Identity.TenantID is empty", "Identity.ClientID is empty", "Identity.Subject is empty"}},
+		"blank":       {credential.Identity{TenantID: tenantID, ClientID: clientID, Subject: " "}, []string{"Identity.Subject is empty"}},
 		"white space": {credential.Identity{TenantID: tenantID, ClientID: " ", Subject: "s"}, []string{"Identity.ClientID is empty"}},
 		"no tenant":   {credential.Identity{TenantID: "a/b", ClientID: clientID, Subject: "s"}, []string{`Identity.TenantID is "a/b", which is neither a GUID nor a domain name`}},
 		"resource ID": {credential.Identity{TenantID: tenantID, ClientID: "/subscriptions/1/x", Subject: "s"}, []string{"Identity.ClientID is an ARM resource ID"}},

@@ -88,7 +88,11 @@ func (c *core) pause(refused *refusedError, attempts int, b budget) time.Duratio
 	pause := first << min(attempts-1, 4)
 	// Spread the retries of pods that were rolled out, and refused, together.
 	pause += rand.N(pause / 2)
-	return min(pause, b.left())
+	left := b.left()
+	if first == hint.OverloadPause && left < first {
+		return 0 // a last retry at the end of the budget would come too soon
+	}
+	return min(pause, left)
 }
 
 // tokenAtFault reports whether the federated token itself explains the refusal, so that waiting

@@ -41,6 +41,21 @@ func TestOverloadIsRetriedAfterFiveSecondsAtTheEarliest(t *testing.T) {
 	})
 }
 
+// Propagation may be over at the last moment of the budget, but an overload is not sooner over for
+// it.
+func TestOverloadIsNotRetriedAtTheBudgetsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newBareRig(t)
+		r.Entra.SetDelay(7 * time.Second) // 15 s, the budget, end less than 5 s after the second reply
+		refused := entratest.Refuse(90033)
+		refused.Status = 400
+		r.Entra.SetReply(&refused)
+		_, err := r.credential(t).GetToken(t.Context(), scope(vault))
+		require.ErrorContains(t, err, "AADSTS90033")
+		require.Len(t, r.Entra.Requests(), 2)
+	})
+}
+
 func TestPropagationBudgetIsSpentOncePerOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)

@@ -43,7 +43,7 @@ func checkAccessToken(_ context.Context, w *walk, l *Link) {
 	l.see("managed identity", c.ManagedIdentity)
 	l.ok("issued for " + cmp.Or(strings.Join(c.Audience, " "), w.scope))
 	if len(c.Roles) == 0 && c.isFor("https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000") {
-		l.warn("the token has no roles, so Microsoft Graph will refuse its requests",
+		l.warn("the token has no roles, so Microsoft Graph refuses its requests unless the identity has a directory role",
 			"grant the identity application permissions for Microsoft Graph: az rest --method POST --url .../appRoleAssignments")
 	}
 }

@@ -36,6 +36,11 @@ func TestAgentAddsItsExchangesAsLinks(t *testing.T) {
 		"the agent's exchange is refused": {func(_ *testing.T, p *setups.Pod) {
 			p.Entra.Enqueue(entratest.Reply{Delay: 1}, entratest.Refuse(4242424))
 		}, [4]diagnose.Mark{ok, ok, failed, skipped}, "4242424"},
+		"Entra ID is overloaded for the agent": {func(_ *testing.T, p *setups.Pod) {
+			overloaded := entratest.Refuse(90055)
+			overloaded.Status = 400
+			p.Entra.Enqueue(entratest.Reply{Delay: 1}, overloaded)
+		}, [4]diagnose.Mark{ok, ok, failed, skipped}, "too many requests"},
 		"the scope is unknown": {func(_ *testing.T, p *setups.Pod) { p.Scope = "https://vault.azure.example/.default" },
 			[4]diagnose.Mark{ok, ok, skipped, failed}, "scope"},
 	} {

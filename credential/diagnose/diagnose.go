@@ -35,9 +35,10 @@ type Options struct {
 	// redirects are not followed. Default: none, and the report has no link for it.
 	Resource string
 
-	// HTTPClient fetches the issuer's documents and the resource. Those requests do not use
-	// Credential.Transport. Run copies the client and turns off redirects and cookies. Default: a
-	// new client that uses the proxy from the environment.
+	// HTTPClient fetches the issuer's documents, the resource and, if the tenant does not exist, a
+	// document of Entra ID. Those requests do not use Credential.Transport. Run copies the client
+	// and turns off redirects and cookies. Default: a new client that uses the proxy from the
+	// environment.
 	HTTPClient *http.Client
 }
 
@@ -46,14 +47,14 @@ type Options struct {
 //
 // Run reads the federated token twice. To Entra ID it sends one request, more if azcore retries or
 // Options.Agent is set, and one more if the tenant does not exist. To the token's issuer it sends
-// two requests. To the resource, if there is one, it sends one request with the token, and possibly
-// one without, to see whether the resource checks it. Run does not verify the token before it
-// contacts the issuer that the token names. It fetches only https URLs, sends no part of the token,
-// and follows no redirects. It reads at most 1 MiB of a reply.
+// at most two requests. To the resource, if there is one, it sends one request with the token, and
+// possibly one without, to see whether the resource checks it. Run does not verify the token before
+// it contacts the issuer that the token names. It fetches only https URLs, sends no part of the
+// token, and follows no redirects. It reads at most 1 MiB of a reply.
 //
 // If ctx ends, Run reports what it has. Each request takes at most 10 seconds; reading the
-// federated token and the exchange take at most 30 seconds each. Runs may be concurrent; they share
-// nothing.
+// federated token takes at most 30 seconds, and so does an exchange, if it has no
+// PropagationTimeout. Runs may be concurrent; they share nothing.
 func Run(ctx context.Context, options *Options) Report {
 	w := newWalk(options)
 	start := time.Now()

@@ -206,7 +206,7 @@ func TestUntrustedCertificateNeedsAFix(t *testing.T) {
 func TestUnknownRefusalSaysWhereToAsk(t *testing.T) {
 	for want, refusal := range map[string]entratest.Reply{
 		"https://login.microsoftonline.com/error?code=4242424": entratest.Refuse(4242424),
-		"contact Microsoft's support with the IDs above":       {Status: 400, Body: `{"error":"invalid_client"}`},
+		"contact Microsoft support with the IDs above":         {Status: 400, Body: `{"error":"invalid_client"}`},
 	} {
 		p := newPod(t)
 		p.Entra.SetReply(&refusal)

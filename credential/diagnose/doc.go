@@ -34,7 +34,7 @@
 // # When not to use it
 //
 // Use it in a debugging command, in a container next to the failing one, or behind a page for
-// operators. It is not a health check: each run sends at least one request to Entra ID. For
+// operators. It is not a health check: a run sends requests to Entra ID. For
 // readiness probes, use [credential.Credential.Status], which sends nothing.
 //
 // Reports are for people, and for programs that show them to people. The names of links, marks and

@@ -30,7 +30,7 @@ func checkExchange(ctx context.Context, w *walk, l *Link) {
 	if t := w.token; t != nil && !w.cred.TokenProxy() { // the token that a binding's proxy presents is unknown
 		l.see("required issuer", t.Issuer)
 		l.see("required subject", t.Subject)
-		l.see("required audience", strings.Join(t.Audience, " "))
+		l.see("required audience", hint.AudienceToRegister(*t, w.cred.Host()))
 	}
 	token, err := w.signIn.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{w.scope}})
 	failed, _ := errors.AsType[*credential.Error](err)
@@ -90,7 +90,9 @@ func (w *walk) unanswered(l *Link, err error) {
 		error
 		FederatedToken() string
 	}](err); ok { // though checkTokenFile could read it
-		w.link(TokenFile).fail("the federated token could not be read again for the exchange: "+from.Error(), "find out why "+from.FederatedToken()+" failed the second time: something removed or replaced the token")
+		file := w.link(TokenFile)
+		file.fail("the federated token could not be read again for the exchange: "+from.Error(), "find out why "+from.FederatedToken()+" failed the second time")
+		file.Transient = outOfTime(from)
 		l.skip("there was no federated token to present")
 		return
 	}
@@ -159,7 +161,13 @@ func (w *walk) refused(ctx context.Context, l *Link, refusal *exchange.Error, er
 	}
 	h := hint.Of(err)
 	at := w.link(linkOf[h.Field])
-	known := w.explaining(refusal.EntraCodes)
+	var known []cause
+	switch {
+	case l.Name != AgentToken:
+		known = w.explaining(refusal.EntraCodes)
+	case at != nil && at.Mark == Fine: // the exchange before this one has proven it right
+		at = l
+	}
 	if len(known) == 0 && slices.Contains(refusal.EntraCodes, 90002) && w.swapped(ctx) {
 		found := Finding{"the client ID and the tenant are swapped: the client ID is a tenant at " + w.cred.Host(), hint.Unswap}
 		known = []cause{{found, w.link(Environment), nil}}
@@ -217,7 +225,7 @@ func (w *walk) swapped(ctx context.Context) bool {
 func unknown(refusal *exchange.Error, transient bool) string {
 	switch {
 	case transient && refusal.RetryAfter > 0:
-		return "wait until " + fromNow(time.Now().Add(refusal.RetryAfter)) + ", as the reply asks"
+		return "wait as long as the reply asks: until " + fromNow(time.Now().Add(refusal.RetryAfter))
 	case refusal.StatusCode == http.StatusTooManyRequests:
 		return "wait a few minutes; create one Credential per identity and share it"
 	case refusal.StatusCode == http.StatusRequestTimeout || transient && refusal.Code != "":
@@ -225,9 +233,9 @@ func unknown(refusal *exchange.Error, transient bool) string {
 	case len(refusal.EntraCodes) > 0:
 		return fmt.Sprintf("look the code up: https://login.microsoftonline.com/error?code=%d", refusal.EntraCodes[0])
 	case refusal.Code != "":
-		return "contact Microsoft's support with the IDs above"
+		return "contact Microsoft support with the IDs above"
 	}
-	return "Entra ID does not answer like this: find what answers instead, such as a proxy or a firewall, and have it let these requests through"
+	return "Entra ID does not usually answer like this: find what answers instead, such as a proxy or a firewall, and have it let these requests through"
 }
 
 // passes reports whether Entra ID refused because it is overloaded or down.

@@ -124,7 +124,7 @@ func (w *walk) keysOf(ctx context.Context, l *Link) (keys []jwk, ok bool) {
 
 const (
 	notFetched = "the issuer's documents could not be fetched from here"
-	asPublic   = "check that the issuer's documents are reachable from the public internet; only the exchange shows whether Entra ID can reach them"
+	asPublic   = "check that the issuer's documents are reachable from the public internet"
 )
 
 // document fetches one of the issuer's documents. If it cannot, it adds a warning. A wrong reply

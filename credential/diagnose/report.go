@@ -30,8 +30,8 @@ const (
 	// Misconfigured means that something needs fixing: the links marked [Failure] say what.
 	Misconfigured Verdict = "misconfigured"
 
-	// Transient means that nothing is known to be wrong with the setup: the network or Entra ID
-	// failed, or time ran out.
+	// Transient means that nothing is known to be wrong with the setup: the network, Entra ID or
+	// the resource failed, or time ran out.
 	Transient Verdict = "transient"
 )
 

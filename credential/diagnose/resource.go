@@ -71,19 +71,25 @@ func (w *walk) judge(ctx context.Context, l *Link, r reply) {
 		l.Transient = true
 	case status/100 == 3:
 		l.warn("the reply says nothing about the token: "+r.statusText(), "give a URL that answers directly")
-	case w.sameWithoutToken(ctx, r):
-		l.warn("the resource answers the same without a token, so its reply says nothing about the token", "give a URL that is not public")
-	case status >= http.StatusBadRequest:
+	default:
+		w.judgeWithoutToken(ctx, l, r)
+	}
+}
+
+// judgeWithoutToken compares the reply with one to a request without a token, because a resource
+// that does not check tokens answers both in the same way.
+func (w *walk) judgeWithoutToken(ctx context.Context, l *Link, r reply) {
+	const public = "give a URL that is not public"
+	switch without, err := w.fetch(ctx, w.options.Resource, ""); {
+	case err != nil:
+		l.warn("the resource answers, but not a second request without a token, so it may not check the token at all: "+err.Error(), public)
+	case without.status == r.status:
+		l.warn("the resource answers the same without a token, so its reply says nothing about the token", public)
+	case r.status >= http.StatusBadRequest:
 		l.warn("the resource accepts the token but cannot serve this URL", "check the URL, and the API version in it")
 	default:
 		l.ok("accepts the access token")
 	}
-}
-
-// sameWithoutToken reports whether the resource answers with the same status without a token.
-func (w *walk) sameWithoutToken(ctx context.Context, r reply) bool {
-	without, err := w.fetch(ctx, w.options.Resource, "")
-	return err == nil && without.status == r.status
 }
 
 // judgeVault explains a key vault's refusal by its code
@@ -97,7 +103,8 @@ func (w *walk) judgeVault(l *Link, code string) (known bool) {
 		l.fail("the key vault is reachable only through a private endpoint", "use an approved private endpoint, with DNS that resolves the vault's name to it; "+
 			"or allow public access: az keyvault update --public-network-access Enabled")
 	case "ForbiddenByPolicy":
-		l.fail("no access policy of the key vault allows the identity to do this", "add an access policy: az keyvault set-policy --secret-permissions get --object-id "+w.objectID)
+		l.fail("no access policy of the key vault allows the identity to do this", "give it that permission, together with those that it already has, because the command replaces the list: "+
+			"az keyvault set-policy --object-id "+w.objectID+" --secret-permissions PERMISSIONS")
 	case "ForbiddenByRbac":
 		l.fail("the key vault accepts the token, but the identity has no role that allows this", "assign a role: az role assignment create --assignee-object-id "+w.objectID+
 			" --assignee-principal-type ServicePrincipal --role \"Key Vault Secrets User\" --scope VAULT-ID; it takes effect in a few minutes")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/entrafed/entrafed/internal/hint"
 	"github.com/entrafed/entrafed/internal/webhook"
@@ -33,8 +32,8 @@ func checkServiceAccount(_ context.Context, w *walk, l *Link) {
 		l.warn("the token's audience is Kubernetes itself: anyone who gets the token can use it there",
 			"project a serviceAccountToken volume with the audience api://AzureADTokenExchange, as the webhook does, and set AZURE_FEDERATED_TOKEN_FILE to its file")
 	}
-	if lifetime := t.Expiry.Sub(t.IssuedAt); !t.IssuedAt.IsZero() && lifetime > 24*time.Hour {
-		l.warn(fmt.Sprintf("the token's lifetime is %s; the maximum is 24 h", lifetime),
+	if lifetime := t.Expiry.Sub(t.IssuedAt); !t.IssuedAt.IsZero() && lifetime > hint.MaxLifetime {
+		l.warn(fmt.Sprintf("the token's lifetime is %s; the maximum is 25 h", lifetime),
 			inWorld(t, "lower "+webhook.AnnotationExpiration+", or expirationSeconds of the projected volume", "have the issuer give it a shorter lifetime"))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/entrafed/entrafed/internal/problems"
+	"github.com/entrafed/entrafed/internal/redact"
 	"github.com/entrafed/entrafed/internal/webhook"
 	"github.com/entrafed/entrafed/tokenfile"
 )
@@ -45,7 +46,7 @@ func (w *walk) callAssertion(ctx context.Context, l *Link) {
 		err = errors.New("it returned an empty token")
 	}
 	if err != nil {
-		l.fail("Options.Assertion: "+err.Error(), "check where this function of the program gets the token")
+		l.fail("Options.Assertion: "+err.Error(), "check where this function gets the token")
 		l.Transient = outOfTime(err)
 		return
 	}
@@ -70,7 +71,7 @@ func await(ctx context.Context, source func(context.Context) (string, error)) (s
 		r := result{err: errors.New("it did not return")} // as after runtime.Goexit
 		defer func() {
 			if p := recover(); p != nil {
-				r.err = fmt.Errorf("it panicked: %v", p)
+				r.err = fmt.Errorf("it panicked %s", redact.Panic(p))
 			}
 			done <- r
 		}()
@@ -120,20 +121,24 @@ func (w *walk) parse(l *Link) bool {
 
 // checkRotation warns of a token that should have been renewed. The kubelet requests a new one
 // after 80 % of the lifetime or after 24 hours (pkg/kubelet/token/token_manager.go of Kubernetes),
-// and checks about once a minute, so a token in the last tenth of its lifetime is overdue.
+// and syncs about once a minute. So a token in the last tenth of its lifetime is overdue, unless
+// that is within two minutes of the renewal.
 func checkRotation(l *Link, token *tokenfile.Token, mount mount) {
 	lifetime, left := token.Expiry.Sub(token.IssuedAt), time.Until(token.Expiry)
+	fix := "mount the projected volume itself and recreate the pod: the kubelet does not renew copied files"
+	if mount.kubelet {
+		fix = "check the node's kubelet: it keeps the old token while it cannot get a new one, and some virtual nodes renew nothing"
+	}
 	switch {
 	case token.Expiry.IsZero() || token.IssuedAt.IsZero():
 		return
 	case mount.never:
-		l.warn(inWorld(token, "a subPath mount is never renewed", "only the file is mounted, so a renewed file is not seen")+": the token in it expires "+fromNow(token.Expiry),
+		l.warn(inWorld(token, "a subPath mount is never renewed", "only the file is mounted, so a file that replaces it is not seen")+": the expiry of its token is "+fromNow(token.Expiry),
 			inWorld(token, "mount the projected volume itself, without subPath, and recreate the pod", "mount the file's directory"), 700024)
-	case left < lifetime/10:
-		l.warn(fmt.Sprintf("nothing has renewed the token: its lifetime of %s ends %s", lifetime, fromNow(token.Expiry)),
-			inWorld(token, "mount the projected volume itself and recreate the pod: the kubelet does not renew copied files, and some virtual nodes renew nothing", "check what renews the file"))
+	case left < min(lifetime/10, lifetime/5-2*time.Minute):
+		l.warn(fmt.Sprintf("nothing has renewed the token: its lifetime is %s, its expiry %s", lifetime, fromNow(token.Expiry)), inWorld(token, fix, "check what renews the file"))
 	}
-	if mount.kubelet {
+	if mount.kubelet && token.Kubernetes.Pod.Name != "" { // another token may be from a Secret's volume
 		// Divide before multiplying: a lifetime can be 292 years, and would overflow.
 		l.see("renewed after", fromNow(token.IssuedAt.Add(min(lifetime/10*8, 24*time.Hour))))
 	}
@@ -143,11 +148,11 @@ func checkRotation(l *Link, token *tokenfile.Token, mount mount) {
 type mount struct {
 	text    string
 	written string // when the file was written
-	kubelet bool   // the kubelet renews the file
-	never   bool   // nothing renews the file
+	kubelet bool   // the kubelet writes the file
+	never   bool   // a file that replaces this one is not seen
 }
 
-// mountOf tells a volume that the kubelet renews from a file that it does not.
+// mountOf distinguishes a volume that the kubelet writes from other files.
 func mountOf(path string) mount {
 	m := mount{never: mounted(path), kubelet: projected(path)}
 	info, err := os.Stat(path)
@@ -157,9 +162,9 @@ func mountOf(path string) mount {
 	}
 	switch {
 	case m.never:
-		m.text, m.kubelet = "only the file is mounted, so nothing renews it", false
+		m.text, m.kubelet = "only the file is mounted, so a file that replaces it is not seen", false
 	case m.kubelet:
-		m.text = "a projected volume, which the kubelet renews"
+		m.text = "a volume that the kubelet keeps up to date"
 	case file:
 		m.text = "a plain file, which something must renew"
 	}

@@ -22,7 +22,7 @@ func TestProjectedVolumeIsRecognizedInEveryLayout(t *testing.T) {
 	for _, layout := range append(webhook.Layouts(), webhook.Layout{Version: "deep", TokenPath: "a/b/c/token"}) {
 		t.Run(layout.Version, func(t *testing.T) {
 			l := link(t, run(t, newPodAs(t, layout)), diagnose.TokenFile)
-			require.Contains(t, l.Facts, diagnose.Fact{Name: "mount", Value: "a projected volume, which the kubelet renews"})
+			require.Contains(t, l.Facts, diagnose.Fact{Name: "mount", Value: "a volume that the kubelet keeps up to date"})
 			require.Regexp(t, `\{renewed after \S+, in 4[78]m`, fmt.Sprint(l.Facts))
 		})
 	}
@@ -46,7 +46,7 @@ func TestMountShowsWhoRenewsTheFile(t *testing.T) {
 func TestLifetimeOfCenturiesDoesNotOverflow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newBubblePod(t)
-		volume, err := p.Cluster.Project(t.TempDir(), "token", entratest.TokenRequest{Lifetime: 200 * 365 * 24 * time.Hour})
+		volume, err := p.Cluster.Project(t.TempDir(), "token", entratest.TokenRequest{Pod: "orders", Lifetime: 200 * 365 * 24 * time.Hour})
 		require.NoError(t, err)
 		p.Options.TokenFilePath = volume.Path()
 		require.Contains(t, fmt.Sprint(link(t, run(t, p), diagnose.TokenFile).Facts), ", in 24h0m0s")
@@ -70,7 +70,7 @@ func TestTokenThatIsNotRenewedIsAWarning(t *testing.T) {
 			require.Equal(t, want, l.Mark, age)
 			if want == diagnose.Warning {
 				require.Contains(t, l.Findings[0].Problem, "nothing has renewed the token")
-				require.Contains(t, l.Findings[0].Fix, "virtual nodes")
+				require.Contains(t, l.Findings[0].Fix, "check the node's kubelet")
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func TestAssertionReplacesTheFile(t *testing.T) {
 		"fails":  {func(context.Context) (string, error) { return "", errors.New("no metadata service") }, "Options.Assertion: no metadata service"},
 		"both":   {func(context.Context) (string, error) { return "a.b.c", errors.New("stale token") }, "Options.Assertion: stale token"},
 		"empty":  {func(context.Context) (string, error) { return " \n", nil }, "Options.Assertion: it returned an empty token"},
-		"panics": {func(context.Context) (string, error) { panic("oops") }, "Options.Assertion: it panicked: oops"},
+		"panics": {func(context.Context) (string, error) { panic("oops") }, "a value of type string, not shown because it could hold a secret"},
 		"hangs":  {func(context.Context) (string, error) { select {} }, "Options.Assertion: it did not return: context canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestAssertionReplacesTheFile(t *testing.T) {
 			r := diagnose.Run(ctx, &diagnose.Options{Credential: p.Options, HTTPClient: p.HTTPClient})
 			require.Len(t, r.Faults(), 1, r)
 			require.Equal(t, diagnose.TokenFile, r.Faults()[0].Name)
-			require.Equal(t, row.want, r.Faults()[0].Findings[0].Problem)
+			require.Contains(t, r.Faults()[0].Findings[0].Problem, row.want)
 		})
 	}
 	p := newPod(t)

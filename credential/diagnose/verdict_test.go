@@ -39,7 +39,7 @@ func TestVerdictFollowsFromTheReply(t *testing.T) {
 		words   string
 	}{
 		"throttled":                  {entratest.Throttle(0), diagnose.Transient, entra, "wait a few minutes"},
-		"throttled for a minute":     {entratest.Throttle(time.Minute), diagnose.Transient, entra, "wait until 2000-01-01T00:01:"},
+		"throttled for a minute":     {entratest.Throttle(time.Minute), diagnose.Transient, entra, "until 2000-01-01T00:01:"},
 		"unavailable":                {entratest.Unavailable(0), diagnose.Transient, entra, "overloaded or down"},
 		"unavailable for a minute":   {entratest.Unavailable(time.Minute), diagnose.Transient, entra, "overloaded or down"},
 		"408":                        {entratest.Reply{Status: 408, Header: text, Body: "Request Timeout"}, diagnose.Transient, entra, "HTTP 408"},

@@ -179,12 +179,13 @@ func TestEmitPrintsWhatThisWorkloadPresents(t *testing.T) {
 	require.Contains(t, errs, "make sure that this is the right token before you register it")
 }
 
-// Only -force prints a federated credential for an issuer that Entra ID cannot reach.
-func TestEmitRefusesAnIssuerThatCannotWork(t *testing.T) {
+// Only -force prints a federated credential for a token that Entra ID cannot accept.
+func TestEmitRefusesATokenThatCannotWork(t *testing.T) {
 	for fake, words := range map[string]string{
 		"issuer-within-the-cluster":   "give the cluster a public issuer first (AKS: az aks update --enable-oidc-issuer; kube-apiserver: --service-account-issuer), or use -force",
 		"issuer-with-private-address": "give the cluster a public issuer first",
 		"issuer-with-private-name":    "give the issuer a public https URL first, or use -force", // a CI server's
+		"binding-not-enabled":         "it is for the token proxy of an AKS identity binding, which needs no such federated credential; use -force",
 	} {
 		status, out, errs := doctor(t, "-fake", fake, "-emit", "graph")
 		require.Equal(t, 1, status, fake)

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/entrafed/entrafed/internal/emit"
 	"github.com/entrafed/entrafed/internal/hint"
+	"github.com/entrafed/entrafed/internal/webhook"
 	"github.com/entrafed/entrafed/tokenfile"
 )
 
@@ -27,6 +29,9 @@ func (s *settings) runEmit(ctx context.Context, out, errs io.Writer) (int, error
 	workload := s.workload(token)
 	if !strings.HasPrefix(workload.Audience, exchangeAudience) {
 		fmt.Fprintf(errs, "doctor: the token's audience is %q, not %s: make sure that this is the right token before you register it\n", workload.Audience, exchangeAudience)
+	}
+	if hint.ForTokenProxy(token) && !s.force {
+		return statusMisconfigured, fmt.Errorf("the token's audience is %q: it is for the token proxy of an AKS identity binding, which needs no such federated credential; use -force to print one anyway", workload.Audience)
 	}
 	if hint.Private(workload.Issuer) && !s.force {
 		return statusMisconfigured, fmt.Errorf("the token's issuer is %q, which Entra ID cannot reach, so a federated credential for it cannot work: "+
@@ -66,21 +71,24 @@ func (s *settings) token(ctx context.Context) (tokenfile.Token, error) {
 	return tokenfile.Parse(strings.TrimSpace(raw))
 }
 
-// exchangeAudience is the start of every audience for Entra ID. Some clouds append to it.
-const exchangeAudience = "api://AzureADTokenExchange"
+// exchangeAudience is the start of every URI for token exchange. Some clouds append to it.
+const exchangeAudience = webhook.Audience
 
 func (s *settings) workload(t tokenfile.Token) emit.Workload {
-	wl := emit.Workload{
+	return emit.Workload{
 		ClientID: cmp.Or(s.options.Credential.ClientID, environment("AZURE_CLIENT_ID")), TenantID: cmp.Or(s.options.Credential.TenantID, environment("AZURE_TENANT_ID")),
-		Issuer: t.Issuer, Subject: t.Subject,
+		Issuer: t.Issuer, Subject: t.Subject, Audience: hint.AudienceToRegister(t, s.authority()),
 		Namespace: t.Kubernetes.Namespace, ServiceAccount: t.Kubernetes.ServiceAccount.Name,
 	}
-	for _, audience := range t.Audience { // a federated credential has only one
-		if wl.Audience == "" || strings.HasPrefix(audience, exchangeAudience) {
-			wl.Audience = audience
-		}
+}
+
+// authority returns the host of the authority that is set; empty if none is.
+func (s *settings) authority() string {
+	u, err := url.Parse(cmp.Or(s.options.Credential.Cloud.ActiveDirectoryAuthorityHost, environment(webhook.EnvAuthority)))
+	if err != nil {
+		return ""
 	}
-	return wl
+	return u.Host
 }
 
 func environment(name string) string { return strings.TrimSpace(os.Getenv(name)) }

@@ -22,8 +22,8 @@
 //	doctor -emit az|azwi|bicep|terraform|graph|portal|kubernetes
 //
 // The exit status is 0 if the workload can sign in, 1 if something needs fixing, 2 if the command
-// itself is wrong, and 3 if the failure may clear up on its own: the network or Entra ID failed, or
-// time ran out.
+// itself is wrong or its output cannot be written, and 3 if the failure may clear up on its own:
+// the network, Entra ID or the resource failed, or time ran out.
 package main
 
 import (

@@ -119,7 +119,7 @@ func (f *fake) listenForControl(addr string) (err error) {
 	return err
 }
 
-// serve returns nil when ctx has ended and all requests are finished.
+// serve returns nil when ctx has ended and the last requests have finished or been cut off.
 func (f *fake) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	rotated := make(chan struct{})

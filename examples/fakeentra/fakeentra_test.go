@@ -231,7 +231,7 @@ func TestInvalidSettings(t *testing.T) {
 		"lifetime":          {settings{addr: "127.0.0.1:0", lifetime: time.Millisecond}, "-lifetime 1ms is less than a second"},
 		"address":           {settings{addr: "127.0.0.1", lifetime: time.Hour}, "-addr: address 127.0.0.1: missing port"},
 		"port":              {settings{addr: "127.0.0.1:-1", lifetime: time.Hour}, "-1"},
-		"directory in use":  {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: used}, "does another fakeentra use it?"},
+		"directory in use":  {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: used}, "already exists: choose another -dir"},
 		"directory is file": {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: os.Args[0]}, "not a directory"},
 		"control":           {settings{addr: "127.0.0.1:0", lifetime: time.Hour, control: "0.0.0.0:0"}, `-control "0.0.0.0:0" is not a loopback address`},
 		"setup":             {settings{addr: "127.0.0.1:0", lifetime: time.Hour, setup: "nothing"}, `unknown -setup "nothing"; -setup list prints the known ones`},

@@ -15,7 +15,7 @@ var faultNames = map[string]string{
 	"outage":   "reply to token requests with 503",
 	"throttle": "reply to token requests with 429 and this `Retry-After`",
 	"refuse":   "refuse token requests with this AADSTS `code`",
-	"delay":    "wait for this `duration` before each reply",
+	"delay":    "wait for this `duration` before each reply to a token request",
 	"times":    "apply the outage, throttle or refusal to this `number` of token requests (default: all)",
 }
 

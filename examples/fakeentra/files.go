@@ -43,7 +43,7 @@ func (made *files) prepare(dir string, certificate []byte) (caFile, volume strin
 
 func inTheWay(err error, path string) error {
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists: does another fakeentra use it? If not, remove it", path)
+		return fmt.Errorf("%s already exists: choose another -dir, or remove it if an earlier fakeentra left it", path)
 	}
 	return err
 }

@@ -35,7 +35,7 @@ func TestNothingOfOthersIsOverwritten(t *testing.T) {
 
 				err := run(ctx, io.Discard, io.Discard, settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: dir})
 
-				require.ErrorContains(t, err, filepath.Join(dir, name)+" exists")
+				require.ErrorContains(t, err, filepath.Join(dir, name)+" already exists")
 				assert.Equal(t, before, contents(t, dir))
 			})
 		}

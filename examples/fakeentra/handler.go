@@ -95,7 +95,7 @@ func (f *fake) explain(r *http.Response) error {
 	return nil
 }
 
-// noAnswer drops the connection, as if nothing listened at the host.
+// noAnswer drops the connection, as if the host were unreachable.
 func noAnswer(w http.ResponseWriter, _ *http.Request, err error) {
 	if seen, ok := w.(*witness); ok {
 		seen.lost = err

@@ -40,7 +40,7 @@ var plainFields = []string{
 // secretsOf returns the values of all other fields, which must not be logged. The body can still be
 // read afterwards.
 func secretsOf(r *http.Request) []string {
-	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // Entra ID reads no more, and gets any error too
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20)) // the fake's own limit; it meets a read error again
 	r.Body = struct {
 		io.Reader
 		io.Closer

@@ -7,7 +7,7 @@
 // It prints the environment that the workload identity webhook would set in a pod. Export it where
 // the program under test runs. Comments show the additional settings for Node.js, Python and Azure
 // clients. Until Ctrl-C, it rotates the token file as the kubelet does. It logs each request on one
-// line, without secrets. The line of a refused request has Entra ID's reason.
+// line, without secrets. The line of a refused request includes Entra ID's reason.
 //
 // It validates assertions as Entra ID does. There is one application. It trusts only the service
 // account of the token file, and can get a token for any resource. Real resources do not accept
@@ -18,8 +18,8 @@
 //	go run ./examples/fakeentra -setup list
 //	go run ./examples/fakeentra -setup issuer-without-slash
 //
-// Entra ID can also reply with an outage, a throttle, a refusal or a delay. Set it at the start or
-// while fakeentra runs:
+// Fakeentra can also simulate an outage, throttling, refusals and delays. Set them at the start or
+// while it runs:
 //
 //	go run ./examples/fakeentra -throttle 30s -times 2
 //	go run ./examples/fakeentra -control 127.0.0.1:8444

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// entraHosts are Entra ID's hosts in all clouds.
+// entraHosts are Entra ID's hosts in the public cloud, Azure Government and Azure China.
 var entraHosts = []string{
 	"login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net",
 	"login.microsoftonline.us", "login.usgovcloudapi.net",

@@ -46,12 +46,12 @@ func readTokenFile(ctx context.Context, path string) (federated, error) {
 func drawChain(out io.Writer, file federated, me identity, access azcore.AccessToken, exchanged time.Duration) {
 	audience := strings.Join(file.Audience, " ")
 	links := []link{
-		{"service account", "the pod runs as it", serviceAccount(file)},
-		{"OIDC issuer", "the cluster's; signed the token in the file, read in " + brief(file.took),
+		{"service account", "the account that the pod runs as", serviceAccount(file)},
+		{"OIDC issuer", "the cluster's; signed the token in the file, which took " + brief(file.took) + " to read",
 			[]fact{{"url", file.Issuer}, {"audience", audience}, {"valid", until(file.Expiry)}}},
 		{"federated credential", "in Entra ID; matches the claims of the token",
 			[]fact{{"issuer", file.Issuer}, {"subject", file.Subject}, {"audience", audience}}},
-		{"managed identity", "got its access token by one POST, in " + brief(exchanged),
+		{"managed identity", "got its access token with one POST, in " + brief(exchanged),
 			[]fact{{"client", me.clientID}, {"tenant", me.tenantID}}},
 		{"access token", "in memory now; a secret, so only a hash of it here", accessToken(access)},
 	}

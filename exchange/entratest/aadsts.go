@@ -54,9 +54,10 @@ const (
 	timedOut    = "The request timed out. Please try again."
 )
 
-// wordings come from public reports of real replies where there are any, otherwise from Microsoft's
-// reference (https://learn.microsoft.com/entra/identity-platform/reference-error-codes). A code
-// whose status is in neither has the status of similar codes.
+// wordings come from public reports of real replies where there are any. Otherwise they paraphrase
+// Microsoft's reference
+// (https://learn.microsoft.com/entra/identity-platform/reference-error-codes). A code whose status
+// is in neither has the status of similar codes.
 var wordings = map[int]wording{
 	// The federated credential does not match.
 	70021: badClient("No matching federated identity record found for presented assertion. Assertion Issuer: '{iss}'. Assertion Subject: '{sub}'. " +

@@ -105,7 +105,7 @@ func (s *Server) checkBlueprintToken(c *call, blueprint string) *refusal {
 		return &refusal{code: 7000274}
 	case a.subject != fmiSubject(c.tenant, blueprint, c.client):
 		return &refusal{code: 7002137}
-	case !a.isFor(exchangeAudience):
+	case !a.isForExchange():
 		return &refusal{code: 700212}
 	}
 	return a.checkExpiry(c.now)
@@ -118,7 +118,7 @@ func (s *Server) checkAgentUser(c *call) *refusal {
 	if err != nil {
 		return &refusal{code: 50027}
 	}
-	account := cmp.Or(c.Form.Get("username"), c.Form.Get("user_id"))
+	account := c.account()
 	c.user = &user{name: account, agent: true}
 	if !s.strict() {
 		return a.checkUserExpiry(c.now)
@@ -129,7 +129,7 @@ func (s *Server) checkAgentUser(c *call) *refusal {
 	switch {
 	case !s.issued(a):
 		return &refusal{code: 50013, about: a}
-	case a.client != c.client || !a.isFor(exchangeAudience):
+	case a.client != c.client || !a.isForExchange():
 		return &refusal{code: 7002137, about: a}
 	case owner == nil:
 		return &refusal{code: 50034, name: account}
@@ -139,3 +139,6 @@ func (s *Server) checkAgentUser(c *call) *refusal {
 	c.user.name = owner.username
 	return a.checkUserExpiry(c.now)
 }
+
+// account returns the agent's user account that the request names.
+func (c *call) account() string { return cmp.Or(c.Form.Get("username"), c.Form.Get("user_id")) }

@@ -102,6 +102,11 @@ func (a *assertion) isFor(audience string) bool {
 		audience == exchangeAudience && issuedByEntra(a.issuer) && slices.Contains(a.audience, exchangeAppID)
 }
 
+// isForExchange reports whether the assertion, a token of Entra's own, is for token exchange.
+func (a *assertion) isForExchange() bool {
+	return slices.ContainsFunc(a.audience, func(audience string) bool { return slices.Contains(entraAudiences, audience) })
+}
+
 // signedBy reports whether key verifies the signature with RS256 (RFC 7518 section 3.3).
 func (a *assertion) signedBy(key *rsa.PublicKey) bool {
 	return jwt.SigningMethodRS256.Verify(a.signed, a.signature, key) == nil

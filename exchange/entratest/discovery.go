@@ -8,7 +8,7 @@ import (
 )
 
 // document serves the discovery documents. Like Entra, it lets clients cache them for a day and
-// lets scripts of any site read them.
+// lets scripts on any site read them.
 func (s *Server) document(c *call) *reply {
 	var out *reply
 	switch c.Kind {

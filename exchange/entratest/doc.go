@@ -1,5 +1,5 @@
 // Package entratest provides a fake Microsoft Entra ID and a fake Kubernetes cluster for tests of
-// programs that sign in with federated tokens. It opens no socket and needs no account.
+// programs that sign in with federated tokens. It listens on no socket and needs no account.
 //
 //	pod, err := entratest.NewPod(t.TempDir(), nil)
 //	if err != nil {
@@ -20,9 +20,10 @@
 // [Server] is the fake Entra ID. Its Do method makes it an azcore transport, so it works as the
 // Transport of any Azure SDK client or credential, including inside a testing/synctest bubble. It
 // is also a [net/http.RoundTripper], and a [net/http.Handler] for net/http/httptest. The zero value
-// serves every host, tenant and client and accepts any well-formed JWT that has not expired. It
-// still refuses faulty requests, in Entra's words. It serves the v2.0 token endpoint and the v1
-// endpoint, where older clients send a resource instead of a scope.
+// serves every host, tenant and client and accepts any well-formed JWT, with a header that Entra
+// accepts, until 5 minutes after its expiry. It still refuses faulty requests, in Entra's words. It
+// serves the v2.0 token endpoint and the v1 endpoint, where older clients send a resource instead
+// of a scope.
 //
 // [Cluster] is the fake Kubernetes cluster. It issues service-account tokens, serves the issuer's
 // discovery documents, and projects tokens into a directory as the kubelet does. [TokenProxy] fakes
@@ -57,12 +58,12 @@
 //
 // # When not to use it
 //
-// It is for tests only: anyone who can send it a request gets a token. Its state ends with the
-// process. Replies follow recordings of the real services and their public documentation where
-// these exist. Where Entra's behavior is not public, such as the order of its checks, the package
-// makes its own choice. It shares no code with the clients it tests, because a mistake in both
-// would go unnoticed. It supports only grants with a client assertion: client credentials, on
-// behalf of a user, and user_fic for an agent's user account.
+// It is for tests only: unless it is strict, it gives a token to anyone, and its keys are weak. Its
+// state ends with the process. Replies follow recordings of the real services and their public
+// documentation where these exist. Where Entra's behavior is not public, such as the order of its
+// checks, the package makes its own choice. It shares no code with the clients it tests, because a
+// mistake in both would go unnoticed. It supports only grants with a client assertion: client
+// credentials, on behalf of a user, and user_fic for an agent's user account.
 //
 // # Inside a synctest bubble
 //

@@ -179,7 +179,7 @@ func keep(all []trusted, wanted func(trusted) bool) []trusted {
 	return slices.DeleteFunc(slices.Clone(all), func(t trusted) bool { return !wanted(t) })
 }
 
-// issuedByEntra reports whether an issuer is Entra itself, in any cloud, of v1.0 or v2.0 tokens.
+// issuedByEntra reports whether an issuer is Entra itself, in one of its clouds.
 func issuedByEntra(issuer string) bool {
 	u, err := url.Parse(issuer)
 	if err != nil {

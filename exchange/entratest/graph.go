@@ -20,7 +20,8 @@ var graphAudiences = []string{"https://graph.microsoft.com", "https://graph.micr
 // an agent identity blueprint.
 var graphPath = regexp.MustCompile(`^/(v1\.0|beta)/applications(?:\(appId='([^'/]+)'\)|/([^/]+))?(/federatedIdentityCredentials(?:/([^/]+))?)?$`)
 
-// blueprintPath matches such a name, up to what follows it.
+// blueprintPath matches the path of an application that is named as a blueprint. Its groups are the
+// parts before and after the type's name.
 var blueprintPath = regexp.MustCompile(`^(/beta/applications/[^/]+)/microsoft\.graph\.agentIdentityBlueprint(/.+)$`)
 
 // graphPathOf returns the groups of graphPath in a path, or nil.

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// errUnreachable means that an issuer did not reply with status 200, or not at all.
+// errUnreachable means that an issuer did not reply, or replied with a status other than 200.
 var errUnreachable = errors.New("the issuer cannot be reached")
 
 // discoveryClient is the default for Server.HTTPClient.

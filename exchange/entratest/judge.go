@@ -162,7 +162,7 @@ func (s *Server) checkManagedIdentity(a *assertion, policy Policy) *refusal {
 		return &refusal{code: 700231}
 	case a.kind == "app" && a.managedIdentity == "" && !ours:
 		return &refusal{code: 700226}
-	case !slices.ContainsFunc(a.audience, func(audience string) bool { return slices.Contains(entraAudiences, audience) }):
+	case !a.isForExchange():
 		return &refusal{code: 700227}
 	}
 	return nil

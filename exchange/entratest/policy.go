@@ -28,8 +28,8 @@ type Policy struct {
 	// act for a user (AADSTS65001). Case does not matter.
 	UnconsentedClients []string
 
-	// MFAResources are the resources, without a permission, that require a user who signed in with
-	// more than one factor (see UserToken.MFA). On behalf of any other user, a client gets
+	// MFAResources are resources, such as https://graph.microsoft.com, that require multi-factor
+	// authentication (see UserToken.MFA). On behalf of any other user, a client gets
 	// AADSTS50076: interaction_required with claims.
 	MFAResources []string
 }

@@ -23,7 +23,7 @@ const (
 //	dir/..data -> ..2026_11_22_12_01_03.3204035042
 //	dir/name   -> ..data/name
 //
-// If name includes a directory, as in "token/azure-identity-token", the link in dir is that
+// If name includes a directory, as in "token/azure-identity-token", dir links only to its first
 // directory: dir/token -> ..data/token.
 //
 // It is safe for concurrent use.
@@ -111,12 +111,11 @@ func (p *Projection) write(token string) (dir string, err error) {
 		return "", err
 	}
 	file := filepath.Join(dir, p.name)
-	return dir, errors.Join(
-		os.Chmod(dir, 0o755), // MkdirTemp makes it private, but containers of other users read it
-		os.MkdirAll(filepath.Dir(file), 0o755),
-		os.WriteFile(file, []byte(token), 0o644),
-		os.Chmod(file, 0o644), // regardless of the umask
-	)
+	err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(token), 0o644), os.Chmod(file, 0o644))
+	for at := filepath.Dir(file); len(at) >= len(dir); at = filepath.Dir(at) { // containers of other users read it, whatever the umask
+		err = errors.Join(err, os.Chmod(at, 0o755))
+	}
+	return dir, err
 }
 
 func (p *Projection) swap(dir string) error {

@@ -2,6 +2,7 @@ package entratest
 
 import (
 	"cmp"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -66,18 +67,32 @@ func (c *call) wrongMethod(allowed string) *reply {
 // fill replaces the placeholders of a wording. It does so in one pass, so that a value that looks
 // like a placeholder is left alone.
 func (c *call) fill(text string, no *refusal) string {
-	name := cmp.Or(no.name, "client_assertion") // a scripted refusal names no field
 	shown := no.about
 	if shown == nil {
 		shown = c.presented()
 	}
 	return strings.NewReplacer(
-		"{name}", name, "{method}", c.Method,
+		"{name}", cmp.Or(no.name, c.nameIn(no.code)), "{method}", c.Method,
 		"{tenant}", c.TenantID, "{client_id}", c.ClientID, "{scope}", c.Scope, "{resource}", c.resource(),
 		"{expected_sub}", fmiSubject(c.tenant, c.application(), c.client),
 		"{iss}", shown.issuer, "{sub}", shown.subject, "{aud}", strings.Join(shown.audience, ","), "{kid}", shown.text("kid"), "{alg}", shown.text("alg"),
 		"{iat}", dotNet(shown.issued), "{nbf}", dotNet(shown.notBefore), "{exp}", dotNet(shown.expiry), "{now}", dotNet(c.now),
 	).Replace(text)
+}
+
+// nameIn returns the {name} of a scripted refusal, which was not about any field.
+func (c *call) nameIn(code int) string {
+	switch code {
+	case 50034:
+		return c.account()
+	case 500131:
+		return c.application()
+	case 70003:
+		return c.Form.Get("grant_type")
+	case 900561:
+		return http.MethodPost
+	}
+	return "client_assertion"
 }
 
 // presented returns the assertion, or an empty one if it is malformed. It parses the assertion

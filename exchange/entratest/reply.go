@@ -26,10 +26,10 @@ type Reply struct {
 	code int // AADSTS code for an empty Body, which then depends on the request and the time
 }
 
-// Refuse returns Entra's error reply for an AADSTS code, with Entra's status, OAuth error and
-// wording. The wording is filled in from the request that receives it. If a code has been seen with
-// two statuses, Refuse uses the newer; set Status for the other. An unknown code gets 400
-// invalid_request and a generic sentence.
+// Refuse returns Entra's error reply for an AADSTS code, with Entra's status, OAuth error and,
+// where it is known, wording. The wording is filled in from the request that receives it. If a code
+// has been seen with two statuses, Refuse uses the newer; set Status for the other. An unknown code
+// gets 400 invalid_request and a generic sentence.
 func Refuse(code int) Reply { return Reply{Status: wordingOf(code).status, code: code} }
 
 // Throttle returns Entra's reply to too many requests: 429 in plain text
@@ -133,7 +133,7 @@ type reply struct {
 	body   []byte
 }
 
-// newReply returns a reply with the headers recorded from login.microsoftonline.com.
+// newReply returns a reply with headers recorded from login.microsoftonline.com.
 func newReply(c *call, status int, body []byte) *reply {
 	h := http.Header{}
 	h.Set("Cache-Control", "no-store, no-cache")
@@ -214,8 +214,7 @@ func (w *replyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// seconds formats a Retry-After. It rounds up, so that a test still catches a client that waits too
-// short.
+// seconds formats a Retry-After. It rounds up: rounded down, half a second would ask for no wait.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

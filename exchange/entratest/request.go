@@ -145,7 +145,7 @@ func receive(r *http.Request) *call {
 	return c
 }
 
-// readForm reads the fields from the body only, as Entra does not read them from the URL. A body
+// readForm reads the fields from the body only, because Entra ignores those in the URL. A body
 // with another media type has no fields; that is not an error
 // (https://stackoverflow.com/questions/76152009).
 func readForm(r *http.Request) ([]byte, url.Values, error) {

@@ -60,7 +60,7 @@ func (c *call) resource() string {
 }
 
 // resourceScopes splits a scope and drops the OpenID Connect scopes, which MSAL adds to every
-// request and Entra ignores in this grant.
+// request and which name no resource.
 func resourceScopes(scope string) []string {
 	var resources []string
 	for s := range strings.FieldsSeq(scope) {
@@ -73,10 +73,11 @@ func resourceScopes(scope string) []string {
 	return resources
 }
 
-// AllowResource registers resources: the part of a scope before "/.default", a URI or an
-// application ID. A trailing slash does not matter. Once called, every tenant knows only registered
-// resources and token exchange (others get 500011), and a request can name only one resource (else
-// 700022). Before, every resource is known, and a token is for the first resource of its scope.
+// AllowResource registers resources. Each is named by the part of a scope before "/.default", a URI
+// or an application ID. A trailing slash does not matter. Once called, every tenant knows only
+// registered resources and token exchange (others get 500011), and a request can name only one
+// resource (else 700022). Before that, every resource is known, and a token is for the first
+// resource of its scope.
 func (s *Server) AllowResource(resources ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,9 +93,10 @@ func (s *Server) AllowResource(resources ...string) {
 }
 
 // IssueV2 makes the tokens for a resource v2.0 access tokens, as for an application whose manifest
-// has requestedAccessTokenVersion 2. audience is their aud, which is the application's ID with
-// Entra; "" means the resource as requested. IssueV2 does not register the resource in the sense of
-// [Server.AllowResource].
+// has requestedAccessTokenVersion 2. audience becomes their aud; Entra uses the application's ID.
+// "" means the resource as requested. Their iss is the one of the host's cloud, even if the server
+// runs at another address, which its discovery document then names. IssueV2 does not register the
+// resource in the sense of [Server.AllowResource].
 func (s *Server) IssueV2(resource, audience string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

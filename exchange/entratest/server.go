@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Server is a fake Entra ID. The zero value is ready to use: it serves any host, tenant and client
-// and accepts any well-formed JWT that has not expired as an assertion. It is safe for concurrent
-// use and must not be copied after first use.
+// Server is a fake Entra ID. The zero value is ready to use: it serves any host, tenant and client.
+// As an assertion it accepts any well-formed JWT, with a header that Entra accepts, until 5 minutes
+// after its expiry. It is safe for concurrent use and must not be copied after first use.
 //
 // The server becomes strict once a federated credential ([Server.Trust]), an application
 // ([Server.AddApplication]) or an agent ([Server.AddAgent]) is registered. It then judges
@@ -26,7 +26,8 @@ import (
 //     itself, 70025 if there are no credentials at all, otherwise 700211), the subject (700213, or
 //     7002138 if only its case differs) and the audience (700212). Tokens that Entra issued are
 //     refused if they are a user's (700229), an application's that is not a managed identity
-//     (700226) or for another purpose (700227). The tenant's policy on federation comes last, if
+//     (700226), for another purpose (700227) or, with [Policy.NoChaining], this server's
+//     (700231). The tenant's policy on federation comes last, if
 //     [Server.SetPolicy] set one (700223, 700238).
 //  5. The times: a lifetime over 25 h, or unknown because iat or exp is missing (70023), and more
 //     than 5 minutes past expiry or before nbf (700024).
@@ -38,9 +39,10 @@ import (
 //  9. Policies that [Server.SetPolicy] set: Conditional Access (53003), consent (65001) and
 //     multi-factor authentication (50076).
 //
-// An agent signs in with its blueprint's token, which replaces checks 4 and 6. Any other assertion
-// is refused with 70025, and the token of another agent or blueprint with 7002137. The agent's user
-// account must exist (50034) and belong to the agent (7002137).
+// An agent signs in with its blueprint's token, which replaces checks 4 to 6 except for the expiry.
+// The assertion of another issuer is refused with 70025, a forged token with 7000274, the token of
+// another agent or blueprint with 7002137, and one for another purpose with 700212. The agent's
+// user account must exist (50034) and belong to the agent (7002137).
 //
 // Entra's own order is not public. This one runs the cheap checks first. It contacts the issuer
 // only when a credential names it, because Entra would not fetch a URL that a stranger chose. If
@@ -48,10 +50,10 @@ import (
 // credential that names an Entra issuer (a managed identity as a federated credential) is matched
 // like any other.
 //
-// The server has all endpoints that azidentity and MSAL use: the token endpoint, instance
-// discovery, openid-configuration and the signing keys. It also has their v1 forms for older
-// clients, which send a resource instead of a scope. The token endpoint supports the grants with a
-// client assertion: client credentials, on behalf of a user, and user_fic.
+// The server has the endpoints that azidentity and MSAL use for a client assertion: token endpoint,
+// instance discovery, openid-configuration and the signing keys. It also has their v1 forms for
+// older clients, which send a resource instead of a scope. The token endpoint supports the grants
+// with a client assertion: client credentials, on behalf of a user, and user_fic.
 //
 // The server also has the part of Microsoft Graph that manages federated credentials: applications
 // and their federatedIdentityCredentials (list, create, read, change, delete), below /v1.0 and
@@ -69,9 +71,9 @@ type Server struct {
 	// short-lived tokens. Set before first use.
 	RefreshIn time.Duration
 
-	// PropagationDelay is how long a new federated credential stays unknown after it was
-	// registered. It takes minutes with Entra; 0 means no delay. A change affects only credentials
-	// registered later.
+	// PropagationDelay is how long a federated credential stays unknown after it was registered, or
+	// changed through Graph. It takes minutes with Entra; 0 means no delay. A change affects only
+	// credentials registered later.
 	PropagationDelay time.Duration
 
 	// HTTPClient fetches the issuers' discovery documents, except for clusters registered with

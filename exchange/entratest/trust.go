@@ -21,12 +21,13 @@ type directory map[string]*tenant
 //
 //   - an issuer that is not an https URL
 //   - an issuer or subject of more than 600 characters
-//   - a name that is not 3 to 120 letters, digits, hyphens and underscores
+//   - a name that is not 3 to 120 letters, digits, hyphens and underscores, or starts with one of
+//     the latter two
 //   - more than one audience
 //   - a second credential with the same name, or the same issuer and subject, on one identity
 //   - a 21st credential on one identity
 //
-// The error lists everything that is wrong with the credential, and nothing is registered.
+// The error lists every invalid field, or else the first conflict, and nothing is registered.
 func (s *Server) Trust(credential FederatedCredential) error {
 	credential = credential.withDefaults()
 	err := credential.validate()

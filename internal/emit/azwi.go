@@ -16,9 +16,9 @@ const azwiAudience = webhook.Audience
 // its tenant would become the current subscription's.
 const azwiText = `#!/bin/sh
 # Makes the app registration with this client ID trust a Kubernetes service account, and annotates
-# the service account without changing anything else in it. Needs azwi
-# (https://azure.github.io/azure-workload-identity), kubectl with the cluster as its current context,
-# and the Azure CLI, signed in to the application's tenant (az login --tenant) with any current
+# the service account with the client ID. That replaces another client ID there, and nothing else.
+# Needs azwi (https://azure.github.io/azure-workload-identity), kubectl with the cluster as its
+# current context, and the Azure CLI, signed in to the application's tenant (az login --tenant) with any current
 # subscription (az account set --subscription). azwi supports only app registrations: for a managed
 # identity, use the form az.
 (

@@ -13,8 +13,8 @@ import (
 // are shorter.
 const maxCharacters = 600
 
-// check reports, on one line, every value that no form can carry. credential requires those of the
-// federated credential.
+// check reports, on one line, every value that no form can carry. If credential is set, it requires
+// issuer, subject and audience.
 func check(wl Workload, credential bool) error {
 	var wrong []string
 	for _, field := range []struct {

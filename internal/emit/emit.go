@@ -56,7 +56,7 @@ func Forms() []string {
 	return names
 }
 
-// Write writes the workload's credential in a form, with a single call of w.Write. It writes
+// Write writes the workload's credential in a form, with a single call to w.Write. It writes
 // nothing and returns an error if there is no such form, if a value is missing, or if the form
 // cannot carry the workload. It also returns the error of w. A placeholder replaces an unknown
 // client ID.

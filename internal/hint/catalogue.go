@@ -5,13 +5,13 @@ import "github.com/entrafed/entrafed/internal/webhook"
 // What several codes have in common.
 const (
 	// create adds a credential: changing one could take it from another workload.
-	create = "create a federated credential with issuer {issuer}, subject {subject}, audience {audience} " +
+	create = "create a federated credential with issuer {issuer}, subject {subject}, audience {audience to register} " +
 		"(doctor -emit az prints the command); it takes effect in a few minutes"
 
 	overloaded    = "Entra ID, or a service behind it, is overloaded or down; nothing is wrong with your setup"
-	wait          = "wait: the request is retried; see https://azure.status.microsoft for the status of Entra ID"
-	otherAudience = "the federated credential for this issuer and subject has an audience other than {audience}"
-	fixAudience   = "set that credential's audience to {audience}, or present a token for the audience it has"
+	wait          = "wait and try again; see https://azure.status.microsoft for the status of Entra ID"
+	otherAudience = "the federated credential for this issuer and subject has an audience other than {audience to register}"
+	fixAudience   = "set that credential's audience to {audience to register}, or present a token for the audience it has"
 	unreached     = "Entra ID could not fetch {discovery}, or the keys it points to (jwks_uri)"
 	publish       = "make both issuer documents public, without sign-in or firewall; curl them from outside to check"
 	publishKeys   = publish + "; kube-apiserver's --service-account-jwks-uri sets the URL of the keys"
@@ -31,8 +31,8 @@ const (
 		"the object (principal) ID of a user-assigned managed identity in the same tenant"
 )
 
-// catalogue has every code that a federated exchange can meet, by public reports or Microsoft's
-// reference.
+// catalogue has the codes that public reports or Microsoft's reference show for federated
+// exchanges.
 var catalogue = []Entry{
 	// The federated credential does not match.
 	{
@@ -80,7 +80,7 @@ var catalogue = []Entry{
 		Code: 7002137, Field: Subject,
 		Means: "no federated credential of the agent identity has the token's subject",
 		Cause: "{client} has no federated credential for the subject {subject}, which Entra ID itself issued",
-		Fix:   "register the object ID of the identity that signs in for the agent as the subject, exactly as presented",
+		Fix:   "compare it with the subject that Entra ID's message expects, and present a token with that one",
 	},
 	{
 		Code: 7002138, Field: Subject,
@@ -105,7 +105,7 @@ var catalogue = []Entry{
 	{
 		Code: 70023, Field: Lifetime,
 		Means: "the token's lifetime is too long or unknown",
-		Cause: "the federated token's lifetime exceeds 24 h, or the token lacks iat or exp",
+		Cause: "the federated token's lifetime exceeds 25 h, or the token lacks iat or exp",
 		Fix:   "use a token that lives at most 24 h and has iat and exp",
 		Pod:   "use a token that lives at most 86400 s (expirationSeconds of the projected volume)",
 	},
@@ -116,7 +116,7 @@ var catalogue = []Entry{
 		Fix:   "check what renews {source}, and compare the clocks of this machine and the token's issuer with Entra ID's",
 	},
 	{
-		Code: 50027, Field: Token, Passes: Reread,
+		Code: Unreadable, Field: Token, Passes: Reread,
 		Means: "the assertion is not a JWT that Entra ID can read",
 		Cause: "the federated token is malformed: a claim has the wrong type, or something changed the token",
 		Fix:   "check what writes {source}: a token has three base64url parts, is signed with RS256, and has nothing around it",
@@ -344,6 +344,12 @@ var catalogue = []Entry{
 		Fix:   "have the user's client request a scope of this application, and pass that token",
 	},
 	{
+		Code: 500133, Field: User,
+		Means: "the user's token has expired",
+		Cause: "the user's token was no longer valid when it arrived",
+		Fix:   "pass the token of the request being served, and have the user's client renew it in time",
+	},
+	{
 		Code: 65001, Field: User,
 		Means: "nobody consented to the requested scope",
 		Cause: "neither the user nor an administrator has consented to the scope {scope} for {client}",
@@ -379,7 +385,7 @@ var catalogue = []Entry{
 		Code: 90055, Field: Service, Passes: Overload,
 		Means: "the tenant is throttled",
 		Cause: "tenant {tenant} sends Entra ID too many requests, from this program or others",
-		Fix:   "wait: the request is retried; also, create one Credential per identity and share it",
+		Fix:   "wait and try again; create one Credential per identity and share it",
 	},
 	{Code: 90090, Field: Service, Passes: Overload, Means: "a request to Microsoft Graph failed", Cause: overloaded, Fix: wait},
 }

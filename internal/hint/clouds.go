@@ -11,7 +11,7 @@ import (
 type cloud struct {
 	name, authority, audience string
 	management, graph         string   // hosts of Azure Resource Manager and Microsoft Graph
-	vault, storage            string   // hosts that those of key vaults and storage accounts end in
+	vault, storage            string   // suffixes of the hosts of key vaults and storage accounts
 	hosts                     []string // of authorities
 	resources                 []string // hosts, with their subdomains, that belong to no other cloud
 }

@@ -15,10 +15,11 @@ type Entry struct {
 	Means  string // in short
 	Cause  string
 	Fix    string
-	Pod    string // replaces Fix, in Kubernetes' words, if the token is a service account's
+	Pod    string // replaces Fix, in Kubernetes terms, if the token is a service account's
 }
 
-// Field is the part of the setup that a code points to. The texts of its entries contain it.
+// Field is the part of the setup that a code points to. Each entry's texts contain its field's
+// name.
 type Field string
 
 const (
@@ -51,10 +52,10 @@ const (
 	// Never is for refusals that need a fix.
 	Never Passes = iota
 
-	// Propagation is for codes that Entra ID documents as eventually consistent after a federated
-	// credential was created or changed
-	// (https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations),
-	// and for its own trouble reaching the issuer.
+	// Propagation is for codes seen until a new or changed federated credential or signing key
+	// takes effect (documented for 70021:
+	// https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations),
+	// and for Entra ID's own trouble reaching the issuer.
 	Propagation
 
 	// Overload is for Entra ID's own transient errors. It asks clients to wait at least five
@@ -65,6 +66,9 @@ const (
 	// it again may help.
 	Reread
 )
+
+// Unreadable is the code for an assertion, or a user's token, that is not a JWT.
+const Unreadable = 50027
 
 // Lookup returns the entry for the code, or else for its family.
 func Lookup(code int) (Entry, bool) {
@@ -94,6 +98,9 @@ func exactly(code int) (Entry, bool) {
 // Catalogue returns every entry.
 func Catalogue() []Entry { return slices.Clone(catalogue) }
 
+// OverloadPause is the shortest pause before a retry after an error of Entra ID's own.
+const OverloadPause = 5 * time.Second
+
 // Pause returns how long to wait before the first retry after a refusal with the code; zero if the
 // refusal will not pass on its own.
 func Pause(code int) time.Duration {
@@ -102,7 +109,7 @@ func Pause(code int) time.Duration {
 	case Propagation:
 		return time.Second
 	case Overload:
-		return 5 * time.Second
+		return OverloadPause
 	}
 	return 0
 }

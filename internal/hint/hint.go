@@ -130,7 +130,7 @@ const (
 type facts struct {
 	Settings
 	refusal    *exchange.Error
-	code       int  // the first known AADSTS code; 0 without one
+	code       int  // the first code that the catalogue or a family has, or else the last; 0 without any
 	known      bool // the catalogue has the code
 	entry      Entry
 	token      tokenfile.Token
@@ -164,7 +164,7 @@ func (f *facts) fill(h Hint, show func(string) string) Hint {
 		"{issuer}", show(f.token.Issuer), "{slash}", f.slash(), "{issuer tenant}", f.issuerTenant(),
 		"{discovery}", show(strings.TrimSuffix(f.token.Issuer, "/")+"/.well-known/openid-configuration"),
 		"{subject}", show(f.token.Subject), "{account}", show(account), "{namespace}", show(namespace),
-		"{audience}", show(strings.Join(f.token.Audience, " ")), "{audience cloud}", f.audienceCloud().name,
+		"{audience}", show(strings.Join(f.token.Audience, " ")), "{audience to register}", show(AudienceToRegister(f.token, f.Host)), "{audience cloud}", f.audienceCloud().name,
 		"{audience authority}", f.audienceCloud().authority, "{authority audience}", cmp.Or(cloudOfHost(f.Host).audience, webhook.Audience),
 		"{alg}", show(f.token.Algorithm), "{lifetime}", f.lifetime().String(),
 		"{yet}", f.timed("before "+f.token.NotBefore.Format(time.RFC3339), "yet"),
@@ -238,6 +238,9 @@ var misspelledDefault = regexp.MustCompile(`(?i)[./]+default/*$`)
 // a known service, or an application's ID, the rest is the name of a permission.
 func withDefault(scope string) string {
 	scope = misspelledDefault.ReplaceAllString(scope, "")
+	if of := ScopeOfResource(scope); of != "" {
+		return of
+	}
 	if u, err := url.Parse(scope); err == nil && (cloudOfResource(scope).name != "" || guid.Is(u.Host)) {
 		return u.Scheme + "://" + u.Host + defaultSuffix
 	}

@@ -17,7 +17,7 @@ type rule struct {
 	field      Field
 	applies    func(*facts) bool
 	cause, fix string
-	pod        string // replaces fix, in Kubernetes' words, if the token is a service account's
+	pod        string // replaces fix, in Kubernetes terms, if the token is a service account's
 }
 
 // about reports whether the rule is about the refusal's code. A code that is newer than the
@@ -34,6 +34,9 @@ const (
 	scopeElsewhere  = "the scope {scope} belongs to {scope cloud}, but the authority {host} belongs to {cloud}"
 )
 
+// MaxLifetime is the longest lifetime of a federated token, by the message of 70023 (1.01:00:00).
+const MaxLifetime = 25 * time.Hour
+
 // clockTolerance exceeds the error of a reply's Date, which is in whole seconds and takes time to
 // arrive.
 const clockTolerance = 2 * time.Minute
@@ -44,7 +47,7 @@ var (
 	ofFetch   = []int{90061, 50166, 501661}
 	ofIssuer  = append([]int{70021, 700211, 7002111}, ofFetch...)
 	ofSubject = []int{70021, 700213, 7002131}
-	ofKey     = []int{50027, 5002730, 5002738, 700027, 7000272, 7000274}
+	ofKey     = []int{Unreadable, 5002730, 5002738, 700027, 7000272, 7000274}
 	ofTime    = []int{700024}
 	ofTenant  = []int{90002, 900023, 700016}
 	ofCloud   = []int{90002, 700016, 900382, 900432, 50049}
@@ -57,7 +60,7 @@ var anyTenant = []string{"common", "organizations", "consumers"}
 var rules = []rule{
 	// The wrong token altogether.
 	{
-		field:   Token, // the code says nothing about an unreadable token
+		field:   Token, // whatever the code is about
 		applies: func(f *facts) bool { return f.unreadable && f.namesClaim() },
 		cause:   "the federated token from {source} is not a readable JSON Web Token",
 		fix:     "pass the token exactly as its issuer wrote it: three base64url parts, each claim of the right type, nothing around them",
@@ -85,7 +88,7 @@ var rules = []rule{
 	{
 		codes: ofToken, field: Audience,
 		applies: func(f *facts) bool { return ForAPIServer(f.token) },
-		cause:   "the token is the pod's own for Kubernetes (audience {audience}), not one for Entra ID",
+		cause:   "this is the pod's token for the Kubernetes API (audience {audience}), not a token for Entra ID",
 		fix:     "set AZURE_FEDERATED_TOKEN_FILE to the file that the webhook mounts, or project a serviceAccountToken volume with the audience {authority audience}",
 	},
 	{
@@ -96,7 +99,7 @@ var rules = []rule{
 	},
 	{
 		codes: ofToken, field: Issuer,
-		applies: func(f *facts) bool { return FromEntra(f.token) && f.audienceCloud().name == "" },
+		applies: func(f *facts) bool { return FromEntra(f.token) && !ForExchange(f.token) },
 		cause:   "the token is an access token that Entra ID issued for {audience}, not a federated token",
 		fix:     "present the token of the workload's own issuer; of its own tokens, Entra ID accepts only a managed identity's for api://AzureADTokenExchange",
 	},
@@ -193,7 +196,7 @@ var rules = []rule{
 	{
 		codes: ofSubject, field: Subject,
 		applies: (*facts).fromGitHub,
-		cause: "no federated credential has this subject: each branch, tag, pull request and environment has its own; " +
+		cause: "no federated credential has this subject: each branch, tag and environment has its own, and all pull requests share one; " +
 			"repositories created, renamed or transferred since 2026-07-15 appear in it as OWNER@ID/REPO@ID, others as OWNER/REPO",
 		fix: create,
 	},
@@ -223,8 +226,8 @@ var rules = []rule{
 	},
 	{
 		codes: []int{70023}, field: Lifetime,
-		applies: func(f *facts) bool { return f.lifetime() > 24*time.Hour },
-		cause:   "the federated token's lifetime is {lifetime}; the maximum is 24 h",
+		applies: func(f *facts) bool { return f.lifetime() > MaxLifetime },
+		cause:   "the federated token's lifetime is {lifetime}; the maximum is 25 h",
 		fix:     "have the issuer give it a shorter lifetime",
 		pod:     "lower " + webhook.AnnotationExpiration + " (at most 86400), or expirationSeconds of the projected volume",
 	},
@@ -297,7 +300,7 @@ var rules = []rule{
 		codes: ofTenant, field: Tenant,
 		applies: func(f *facts) bool { return strings.EqualFold(f.TenantID, f.ClientID) },
 		cause:   "the tenant and the client ID are the same: {client}",
-		fix:     "set AZURE_TENANT_ID to az identity show --query tenantId, and AZURE_CLIENT_ID to --query clientId (or Options.TenantID, Options.ClientID)",
+		fix:     "set AZURE_TENANT_ID (or Options.TenantID) to what az identity show --query tenantId prints, and AZURE_CLIENT_ID (or Options.ClientID) to what --query clientId prints",
 	},
 	{
 		codes: ofTenant, field: Tenant,
@@ -339,6 +342,12 @@ var rules = []rule{
 		applies: func(f *facts) bool { return f.scopeWithoutDefault() == "" },
 		cause:   "the scope {scope} is well formed, but Entra ID does not know its resource",
 		fix:     "compare it with the resource's application ID URI plus /.default; for your own app, see az ad app show --query identifierUris",
+	},
+	{
+		codes: []int{70011}, field: Scope,
+		applies: func(f *facts) bool { return f.scopeWithoutDefault() != "" && f.Delegated },
+		cause:   "Entra ID does not accept the scope {scope}",
+		fix:     "ask for permissions of one resource, such as https://graph.microsoft.com/User.Read, or for its /.default",
 	},
 	{
 		codes: ofScope, field: Scope,
@@ -394,7 +403,7 @@ func (f *facts) audienceElsewhere() bool {
 
 // namesClaim reports whether the catalogue's text for the code names a claim of the token.
 func (f *facts) namesClaim() bool {
-	return f.code == 50027 || slices.ContainsFunc([]string{"{issuer}", "{discovery}", "{subject}", "{audience}", "{alg}"}, func(claim string) bool {
+	return f.code == Unreadable || slices.ContainsFunc([]string{"{issuer}", "{discovery}", "{subject}", "{audience}", "{alg}"}, func(claim string) bool {
 		return strings.Contains(f.entry.Cause+f.entry.Fix, claim)
 	})
 }

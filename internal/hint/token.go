@@ -1,6 +1,7 @@
 package hint
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -53,6 +54,21 @@ func ForExchange(t tokenfile.Token) bool {
 	return slices.Contains(t.Audience, exchangeAppID) || slices.ContainsFunc(clouds, func(c cloud) bool { return slices.Contains(t.Audience, c.audience) })
 }
 
+// AudienceToRegister returns the audience that a federated credential for the token needs: of
+// several, the one for token exchange; for the application ID in a token of Entra ID's own, the URI
+// of the authority's cloud.
+func AudienceToRegister(t tokenfile.Token, authority string) string {
+	if slices.Contains(t.Audience, exchangeAppID) {
+		return cmp.Or(cloudOfHost(authority).audience, webhook.Audience)
+	}
+	for _, audience := range t.Audience {
+		if strings.HasPrefix(audience, webhook.Audience) { // clouds append to it
+			return audience
+		}
+	}
+	return strings.Join(t.Audience, " ")
+}
+
 // FromEntra reports whether Entra ID issued the token.
 func FromEntra(t tokenfile.Token) bool {
 	issuer, err := url.Parse(t.Issuer)
@@ -68,12 +84,15 @@ var entraHosts = []string{
 // Private reports whether rawURL is not a public https URL, judging by its host name. Entra ID
 // cannot fetch anything from there.
 func Private(rawURL string) bool {
+	if !strings.HasPrefix(rawURL, "https://") {
+		return true
+	}
 	host := strings.TrimSuffix(hostOf(rawURL), ".")
 	if address, err := netip.ParseAddr(host); err == nil {
 		address = address.Unmap().WithZone("")
 		return !address.IsGlobalUnicast() || address.IsPrivate() || carrierNAT.Contains(address)
 	}
-	return !strings.HasPrefix(rawURL, "https://") || !strings.Contains(host, ".") ||
+	return !strings.Contains(host, ".") ||
 		strings.HasPrefix(host, "kubernetes.default.svc.") || // with any cluster domain
 		slices.ContainsFunc(privateDomains, func(domain string) bool { return strings.HasSuffix(host, domain) })
 }

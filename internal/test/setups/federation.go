@@ -94,7 +94,7 @@ var federatedCredentials = []Setup{
 	},
 	{
 		Name: "workflow-on-another-branch", About: "the federated credential is for another branch of the repository", Code: 700213,
-		Words: []string{"each branch, tag, pull request and environment has its own", `subject "repo:o/r:ref:refs/heads/dev"`},
+		Words: []string{"each branch, tag and environment has its own, and all pull requests share one", `subject "repo:o/r:ref:refs/heads/dev"`},
 		Break: workflow("repo:o/r:ref:refs/heads/main", "repo:o/r:ref:refs/heads/dev"),
 	},
 	{
@@ -117,6 +117,15 @@ var federatedCredentials = []Setup{
 		Name: "managed-identity-unregistered", About: "no federated credential is for the managed identity whose token it is", Code: 700222,
 		Words: []string{"for this managed identity", created + entraIssuer + `", subject "` + objectID + `"`, "the subject is the identity's object ID"},
 		Break: claimed(managedIdentity),
+	},
+	{
+		Name:  "managed-identity-with-application-id",
+		About: "the same, and the token's audience is the application ID of token exchange, as in Entra ID's v2.0 tokens", Code: 700222,
+		Words: []string{"for this managed identity", created + entraIssuer + `", subject "` + objectID + `", audience "` + exchangeURI + `"`},
+		Break: claimed(func(c jwt.MapClaims) {
+			managedIdentity(c)
+			c["aud"] = "fb60f99c-7a34-4190-8149-302f77469936"
+		}),
 	},
 	{
 		Name: "managed-identity-by-client-id", About: "a managed identity was registered by its client ID instead of its object ID", Code: 700213,

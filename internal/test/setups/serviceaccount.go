@@ -18,7 +18,7 @@ var serviceAccounts = []Setup{
 	{
 		Name: "token-for-kubernetes", About: "the token is the one that every pod has for Kubernetes itself", Code: 700212,
 		Words: []string{
-			"the pod's own for Kubernetes (audience ", "AZURE_FEDERATED_TOKEN_FILE",
+			"the pod's token for the Kubernetes API (audience ", "AZURE_FEDERATED_TOKEN_FILE",
 			"serviceAccountToken volume with the audience api://AzureADTokenExchange",
 		},
 		Break: mounted(func(r *entratest.TokenRequest) {
@@ -27,7 +27,7 @@ var serviceAccounts = []Setup{
 	},
 	{
 		Name: "token-for-the-issuer", About: "the token's audience is the cluster's issuer, as if none had been requested", Code: 700212,
-		Words: []string{"the pod's own for Kubernetes (audience ", "AZURE_FEDERATED_TOKEN_FILE"},
+		Words: []string{"the pod's token for the Kubernetes API (audience ", "AZURE_FEDERATED_TOKEN_FILE"},
 		Break: mounted(func(r *entratest.TokenRequest) { r.Audiences = []string{entratest.DefaultIssuer} }),
 	},
 	{
@@ -53,7 +53,7 @@ var serviceAccounts = []Setup{
 	},
 	{
 		Name: "token-lives-too-long", About: "the projected volume requests a token for thirty hours", Code: 70023,
-		Words: []string{"lifetime is 30h0m0s", "the maximum is 24 h", webhook.AnnotationExpiration},
+		Words: []string{"lifetime is 30h0m0s", "the maximum is 25 h", webhook.AnnotationExpiration},
 		Break: mounted(func(r *entratest.TokenRequest) { r.Lifetime = 30 * time.Hour }),
 	},
 	{
