@@ -160,21 +160,7 @@ func (w *walk) refused(ctx context.Context, l *Link, refusal *exchange.Error, er
 		l.see("time", refusal.Timestamp.UTC().Format(time.RFC3339))
 	}
 	h := hint.Of(err)
-	at := w.link(linkOf[h.Field])
-	var known []cause
-	switch {
-	case l.Name != AgentToken:
-		known = w.explaining(refusal.EntraCodes)
-	case at != nil && at.Mark == Fine: // the exchange before this one has proven it right
-		at = l
-	}
-	if len(known) == 0 && slices.Contains(refusal.EntraCodes, 90002) && w.swapped(ctx) {
-		found := Finding{"the client ID and the tenant are swapped: the client ID is a tenant at " + w.cred.Host(), hint.Unswap}
-		known = []cause{{found, w.link(Environment), nil}}
-	}
-	if len(known) > 0 {
-		at = known[0].link
-	}
+	at, known := w.blame(ctx, l, refusal, h)
 	if at == nil && l.Name == FederatedCredential && w.options.Agent != "" {
 		l.skip("Entra ID refused the request for the blueprint's token, which says nothing about the federated credential")
 		l = w.link(BlueprintToken)
@@ -196,6 +182,26 @@ func (w *walk) refused(ctx context.Context, l *Link, refusal *exchange.Error, er
 	if at != l {
 		l.skip("Entra ID refused the exchange because of the " + string(at.Name))
 	}
+}
+
+// blame returns the link at fault for a refusal at l, or nil, and the findings that explain it.
+func (w *walk) blame(ctx context.Context, l *Link, refusal *exchange.Error, h hint.Hint) (at *Link, known []cause) {
+	at = w.link(linkOf[h.Field])
+	if l.Name == AgentToken { // the exchange before this one has proven the earlier links right
+		if at != nil && at.Mark == Fine {
+			at = l
+		}
+		return at, nil
+	}
+	known = w.explaining(refusal.EntraCodes)
+	if len(known) == 0 && slices.Contains(refusal.EntraCodes, 90002) && w.swapped(ctx) {
+		found := Finding{"the client ID and the tenant are swapped: the client ID is a tenant at " + w.cred.Host(), hint.Unswap}
+		known = []cause{{found, w.link(Environment), nil}}
+	}
+	if len(known) > 0 {
+		at = known[0].link
+	}
+	return at, known
 }
 
 // explaining returns the findings that explain one of the codes, from the first link that has any.
