@@ -304,7 +304,7 @@ func (c *core) refused(refusal *exchange.Error, k key, r exchange.Request) *refu
 	settings := hint.Settings{
 		ClientID: r.ClientID, TenantID: r.TenantID, Scope: strings.Join(r.Scopes, " "),
 		Host: c.client.Host(), Binding: c.client.TokenProxy(), BindingOffered: env(envTokenProxy) != "",
-		Source: c.source.name, FromFile: c.source.file, Derived: derived, Delegated: d.hasUser(), Now: time.Now(),
+		Source: c.source.name, FromFile: c.source.file, Derived: derived, Delegated: d.hasUser(), UserToken: e.ofUser, Now: time.Now(),
 	}
 	e.hint = hint.For(refusal, e.token, settings)
 	settings.Stable = true

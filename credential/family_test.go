@@ -586,8 +586,11 @@ func TestUsersBadTokenLeavesTheBlueprintsTokenAlone(t *testing.T) {
 		r.Entra.ForgetRequests()
 		_, err := onBehalfOf(t, agent, "garbage").GetToken(t.Context(), scope(graphScope))
 		require.ErrorContains(t, err, "AADSTS50027")
+		require.ErrorContains(t, err, "likely cause: the user's token is not a JSON Web Token")
 		get(t, agent, scope(graph))
 		require.Len(t, r.Entra.Requests(), 2, "one refused, one for the agent; none for the blueprint")
+		_, err = onBehalfOf(t, r.credential(t), "garbage").GetToken(t.Context(), scope(graphScope))
+		require.ErrorContains(t, err, "likely cause: the user's token is not a JSON Web Token")
 	})
 }
 

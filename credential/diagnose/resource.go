@@ -82,7 +82,7 @@ func (w *walk) judgeWithoutToken(ctx context.Context, l *Link, r reply) {
 	const public = "give a URL that is not public"
 	switch without, err := w.fetch(ctx, w.options.Resource, ""); {
 	case err != nil:
-		l.warn("the resource answers, but not a second request without a token, so it may not check the token at all: "+err.Error(), public)
+		l.warn("the resource answers, but a second request, without a token, failed, so it is unknown whether it checks tokens: "+err.Error(), "run this again")
 	case without.status == r.status:
 		l.warn("the resource answers the same without a token, so its reply says nothing about the token", public)
 	case r.status >= http.StatusBadRequest:

@@ -60,6 +60,12 @@ var anyTenant = []string{"common", "organizations", "consumers"}
 var rules = []rule{
 	// The wrong token altogether.
 	{
+		codes: []int{Unreadable}, field: User,
+		applies: func(f *facts) bool { return f.UserToken && (f.Derived || !f.unreadable) },
+		cause:   "the user's token is not a JSON Web Token that Entra ID can read",
+		fix:     "pass the access token that the user's client sent to this application, whole and without anything around it",
+	},
+	{
 		field:   Token, // whatever the code is about
 		applies: func(f *facts) bool { return f.unreadable && f.namesClaim() },
 		cause:   "the federated token from {source} is not a readable JSON Web Token",
