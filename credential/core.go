@@ -125,4 +125,4 @@ func (c *core) forget(id Identity) {
 // passed one by mistake.
 func clean(s string) string { return redact.Setting(s) }
 
-var errNoScope = errors.New("at least one scope is required")
+var errNoScope = errors.New("TokenRequestOptions.Scopes is empty: at least one scope is required, such as https://vault.azure.net/.default")

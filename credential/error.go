@@ -25,6 +25,7 @@ import (
 type Error struct {
 	asked string
 	step  string // that failed, in an error of a step before the one that was asked for
+	at    hint.Endpoint
 	err   error
 }
 
@@ -36,7 +37,12 @@ const (
 
 // explain turns err into an error of GetToken.
 func (c *Credential) explain(options *policy.TokenRequestOptions, err error) error {
-	return &Error{asked: asked(strings.Join(options.Scopes, " "), cmp.Or(options.TenantID, c.home.spelling), c.identity.Value()), err: err}
+	return &Error{asked: asked(strings.Join(options.Scopes, " "), cmp.Or(options.TenantID, c.home.spelling), c.identity.Value()), at: c.core.endpoint(), err: err}
+}
+
+// endpoint is where the requests are sent.
+func (c *core) endpoint() hint.Endpoint {
+	return hint.Endpoint{Host: c.client.Host(), Binding: c.client.TokenProxy()}
 }
 
 // asked describes the request in bounded length. It removes tokens that were passed by mistake, for
@@ -208,7 +214,7 @@ func (e *Error) hint() hint.Hint {
 	if refused := e.refused(); refused != nil {
 		return refused.hint
 	}
-	return hint.OfFailure(e.err)
+	return hint.OfFailure(e.err, e.at)
 }
 
 // state describes what happened around a refusal: a back-off, a context that ended, a later

@@ -66,7 +66,7 @@ func ExampleNew_wrong() {
 	_, err := credential.New(&credential.Options{TokenFilePath: "/var/run/secrets/azure/wi/token/azure-identity-token"})
 	fmt.Println(strings.ReplaceAll(err.Error(), "; ", "\n"))
 	// Output:
-	// credential: AZURE_TENANT_ID (or Options.TenantID) is "contoso/common", which is neither a GUID nor a domain name
+	// credential: AZURE_TENANT_ID (or Options.TenantID) is "contoso/common", which is neither a GUID nor a domain name: set it to what az account show --query tenantId prints
 	// AZURE_AUTHORITY_HOST: authority "http://login.microsoftonline.com" is not an https URL with a host, such as https://host.example
 }
 

@@ -184,7 +184,7 @@ func (c *core) step(ctx context.Context, k key) (string, error) {
 	if !ok {
 		var err error
 		if token, err = c.cache.Get(ctx, k); err != nil {
-			return "", &Error{asked: asked(k.scopes, c.spelling(k), k.identity.Value()), step: k.identity.Value().step(), err: err}
+			return "", &Error{asked: asked(k.scopes, c.spelling(k), k.identity.Value()), step: k.identity.Value().step(), at: c.endpoint(), err: err}
 		}
 	}
 	return token.Token, nil

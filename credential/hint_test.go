@@ -194,7 +194,7 @@ func TestBlockOfAnError(t *testing.T) {
 	require.Regexp(t, `\n  state: +failure 1, backing off: next attempt at .*\n  Entra said: `, fmt.Sprintf("%+v", again))
 
 	_, other := c.GetToken(t.Context(), scope())
-	require.Regexp(t, "^credential: no token\n  asked for: .*\n  error: +at least one scope is required$", fmt.Sprintf("%+v", other))
+	require.Regexp(t, "^credential: no token\n  asked for: .*\n  error: +TokenRequestOptions.Scopes is empty: at least one scope is required, such as [^ ]+$", fmt.Sprintf("%+v", other))
 }
 
 func TestErrorIsOneLineInLogs(t *testing.T) {

@@ -45,7 +45,7 @@ func (id Identity) check(errs *problems.List, tenantName, clientName string) {
 	}
 	tenant := meant(errs, tenantName, id.TenantID, "the tenant's ID, a GUID")
 	if tenant != "" && !guid.OrDomain(tenant) {
-		errs.Addf("%s is %q, which is neither a GUID nor a domain name", tenantName, tenant)
+		errs.Addf("%s is %q, which is neither a GUID nor a domain name: set it to what az account show --query tenantId prints", tenantName, tenant)
 	}
 }
 

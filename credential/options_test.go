@@ -44,7 +44,7 @@ func TestNothingConfiguredBeginsWithTheCause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := credential.New(options)
 			require.ErrorIs(t, err, credential.ErrNotConfigured)
-			require.Regexp(t, "^credential: no workload identity is configured here: in a pod, the workload identity webhook did not change it, or not this container: ", err.Error())
+			require.Regexp(t, "^credential: no workload identity is configured here: in a pod, the workload identity webhook did not change the pod, or not this container: ", err.Error())
 			for _, why := range []string{
 				`the pod template needs the label azure.workload.identity/use: "true"`, "azure.workload.identity/skip-containers", "ephemeral", "another webhook",
 				"AKS keeps it out of kube-system", "azure.workload.identity/client-id",

@@ -10,7 +10,7 @@ import (
 )
 
 // whyNotInjected lists why the webhook may have left a pod or a container unchanged.
-const whyNotInjected = "the workload identity webhook did not change it, or not this container: " +
+const whyNotInjected = "the workload identity webhook did not change the pod, or not this container: " +
 	"the pod template needs the label " + webhook.LabelUse + `: "true" before the pod is created; ` +
 	"the webhook skips containers named in the annotation " + webhook.AnnotationSkipContainers +
 	" and those added later (ephemeral, or by another webhook); AKS keeps it out of kube-system"

@@ -117,6 +117,6 @@ func ExampleParse_malformed() {
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, tokenfile.ErrMalformed))
 	// Output:
-	// tokenfile: not a JSON Web Token: it has 1 segments where a JWT has 3
+	// tokenfile: not a JSON Web Token: a JWT has 3 segments, and it has 1
 	// true
 }

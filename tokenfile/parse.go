@@ -36,7 +36,7 @@ func parse(raw string) (Token, error) {
 		return Token{}, malformed("it is empty")
 	}
 	if n := strings.Count(raw, ".") + 1; n != 3 {
-		return Token{}, malformed("it has %d segments where a JWT has 3", n)
+		return Token{}, malformed("a JWT has 3 segments, and it has %d", n)
 	}
 	if strings.ContainsAny(raw, "\r\n") { // encoding/base64 skips these
 		return Token{}, malformed("it contains a line break")

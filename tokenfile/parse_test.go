@@ -151,10 +151,10 @@ var malformedTokens = func() map[string]string {
 	object := b64(`{"secretsecret":"topsecret-topsecret"}`)
 	m := map[string]string{
 		"":                               "it is empty",
-		"one-single-segment":             "it has 1 segments where a JWT has 3",
-		object + "." + object:            "it has 2 segments where a JWT has 3",
-		object + "." + object + ".c.c":   "it has 4 segments where a JWT has 3",
-		strings.Repeat(".", 1<<16):       "it has 65537 segments where a JWT has 3",
+		"one-single-segment":             "a JWT has 3 segments, and it has 1",
+		object + "." + object:            "a JWT has 3 segments, and it has 2",
+		object + "." + object + ".c.c":   "a JWT has 3 segments, and it has 4",
+		strings.Repeat(".", 1<<16):       "a JWT has 3 segments, and it has 65537",
 		object + "." + object + ".":      "its signature is empty",
 		object + "." + object + ".c2ln=": "its signature is not base64url",
 		object + "." + object + ".a+/b":  "its signature is not base64url",
@@ -252,7 +252,7 @@ func TestTokenIsPlainDataWithoutTheRawToken(t *testing.T) {
 // input, so the texts reveal nothing of it.
 var parseErrors = regexp.MustCompile(`^tokenfile: not a JSON Web Token: (` + strings.Join([]string{
 	`it is empty`,
-	`it has \d+ segments where a JWT has 3`,
+	`a JWT has 3 segments, and it has \d+`,
 	`it contains a line break`,
 	`its header is not a JSON object in base64url`,
 	`its claims are not a JSON object in base64url`,

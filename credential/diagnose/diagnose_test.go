@@ -158,8 +158,9 @@ func TestNothingConfiguredIsOneFault(t *testing.T) {
 	r := diagnose.Run(t.Context(), nil)
 	require.Equal(t, diagnose.Misconfigured, r.Verdict)
 	require.Len(t, r.Faults(), 1)
-	require.Contains(t, r.String(), `azure.workload.identity/use: "true"`)
-	require.Contains(t, r.String(), "kube-system")
+	report := strings.Join(strings.Fields(r.String()), " ") // without line breaks
+	require.Contains(t, report, `azure.workload.identity/use: "true"`)
+	require.Contains(t, report, "kube-system")
 	for _, l := range r.Links[1:] {
 		require.Equal(t, diagnose.NotReached, l.Mark)
 		require.NotEmpty(t, l.Summary)

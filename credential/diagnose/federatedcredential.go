@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,11 +19,13 @@ import (
 	"github.com/entrafed/entrafed/internal/hint"
 )
 
+const noCredential = "there is no credential to sign in with"
+
 // checkExchange signs in. Entra ID checks everything at once here, so any link can be at fault for
 // a refusal.
 func checkExchange(ctx context.Context, w *walk, l *Link) {
 	if w.cred == nil {
-		l.skip("there is no credential to sign in with")
+		l.skip(noCredential)
 		return
 	}
 	if t := w.token; t != nil && !w.cred.TokenProxy() { // the token that a binding's proxy presents is unknown
@@ -77,9 +78,13 @@ func (w *walk) accepted(l *Link, all bool) *Link {
 }
 
 // checkStep marks a link of an agent's exchanges that checkExchange did not reach.
-func checkStep(_ context.Context, _ *walk, l *Link) {
+func checkStep(_ context.Context, w *walk, l *Link) {
+	why := "the exchange before it did not succeed"
+	if w.cred == nil {
+		why = noCredential
+	}
 	if l.Mark == NotReached && l.Summary == "" {
-		l.skip("the exchange before it did not succeed")
+		l.skip(why)
 	}
 }
 
@@ -96,27 +101,22 @@ func (w *walk) unanswered(l *Link, err error) {
 		l.skip("there was no federated token to present")
 		return
 	}
-	lookup, unresolved := errors.AsType[*net.DNSError](err)
-	unresolved = unresolved && lookup.IsNotFound
-	if unresolved && !strings.EqualFold(strings.TrimSuffix(lookup.Name, "."), hostname(host)) {
-		l.fail("the name of the HTTP proxy, "+lookup.Name+", does not resolve", "correct the proxy's name in HTTPS_PROXY, or add "+host+" to NO_PROXY")
+	h := hint.OfFailure(err, hint.Endpoint{Host: host, Binding: w.cred.TokenProxy()})
+	switch h.Field {
+	case hint.Proxy:
+		l.fail(h.Cause, h.Fix)
 		return
-	}
-	if unresolved && w.cred.TokenProxy() {
-		w.link(Environment).fail("the name of the token proxy, "+lookup.Name+", does not resolve",
-			"check that AZURE_KUBERNETES_TOKEN_PROXY has the webhook's value, and that DNS works in the cluster")
-		l.skip("the token proxy was not found")
-		return
-	}
-	if unresolved && !hint.KnownAuthority(host) {
-		w.link(Environment).fail("the authority's host, "+host+", does not exist",
-			"set AZURE_AUTHORITY_HOST (or Options.Cloud) to your cloud's authority, which az cloud show prints (endpoints.activeDirectory)")
-		l.skip("the authority was not found")
+	case hint.Authority, hint.Binding:
+		w.link(linkOf[h.Field]).fail(h.Cause, h.Fix)
+		l.skip(host + " was not found")
 		return
 	}
 	fix := "check that https to that host works from here: network policy, firewall, DNS, HTTPS_PROXY"
-	problem := "no reply from " + host + ": " + err.Error()
-	if h := hint.OfFailure(err); h.Cause != "" {
+	problem := err.Error()
+	if !strings.HasPrefix(problem, "no token from "+host) {
+		problem = "no reply from " + host + ": " + problem
+	}
+	if h.Cause != "" {
 		problem, fix = problem+": "+h.Cause, h.Fix
 	}
 	final := l.unreached(problem, err, fix)
@@ -126,20 +126,11 @@ func (w *walk) unanswered(l *Link, err error) {
 	}
 }
 
-// hostname returns a host without its port.
-func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
-	}
-	return host
-}
-
 // unreached records that a host did not reply. final means that retrying will not help.
 func (l *Link) unreached(problem string, err error, fix string) (final bool) {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	if untrusted {
-		fix = "check the CA certificates in the container's image (package ca-certificates): a proxy that inspects TLS needs its own CA there; " +
-			"for the token proxy of an identity binding, AZURE_KUBERNETES_CA_FILE names the CA"
+		fix = hint.TrustCA
 	}
 	_, final = errors.AsType[interface {
 		error

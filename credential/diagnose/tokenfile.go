@@ -95,7 +95,7 @@ func (w *walk) readFile(ctx context.Context, l *Link, path string) {
 		l.see("written", mount.written)
 	}
 	if err != nil {
-		l.fail(err.Error(), "set AZURE_FEDERATED_TOKEN_FILE (or Options.TokenFilePath) to the file that holds the token, and check what writes it")
+		l.fail(err.Error(), fixOf(err))
 		l.Transient = outOfTime(err)
 		return
 	}
@@ -103,6 +103,17 @@ func (w *walk) readFile(ctx context.Context, l *Link, path string) {
 	if w.parse(l) {
 		checkRotation(l, w.token, mount)
 	}
+}
+
+// fixOf returns the fix for a failed read.
+func fixOf(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "let the program's user read the file; in a pod, set fsGroup in its securityContext"
+	case outOfTime(err):
+		return "try again with more time; if reading still takes too long, check the file system"
+	}
+	return "set AZURE_FEDERATED_TOKEN_FILE (or Options.TokenFilePath) to the file that holds the token, and check what writes it"
 }
 
 // parse parses the federated token. If it cannot, it adds a warning, not a failure: the token is

@@ -52,7 +52,7 @@ func TestVerdictFollowsFromTheReply(t *testing.T) {
 		"another audience":           {entratest.Refuse(700212), diagnose.Misconfigured, entra, "audience"},
 		"an unknown code":            {entratest.Refuse(4242424), diagnose.Misconfigured, entra, "error?code=4242424"},
 		"an empty 200":               {entratest.Reply{Status: 200, Body: "{}"}, diagnose.Misconfigured, entra, "access_token"},
-		"hangs":                      {entratest.Reply{Hang: true}, diagnose.Transient, entra, "no reply from login.microsoftonline.com"},
+		"hangs":                      {entratest.Reply{Hang: true}, diagnose.Transient, entra, "no token from login.microsoftonline.com within 10.5s"},
 		"refused":                    {fails(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}), diagnose.Transient, entra, "connection refused"},
 		"reset":                      {fails(&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}), diagnose.Transient, entra, "connection reset"},
 		"no route":                   {fails(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}), diagnose.Transient, entra, "no route to host"},

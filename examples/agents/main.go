@@ -29,6 +29,10 @@ const (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprintln(os.Stderr, "agents takes no arguments and no flags")
+		os.Exit(2)
+	}
 	if err := run(context.Background(), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -38,7 +42,7 @@ func main() {
 func run(ctx context.Context, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "agents-")
 	if err != nil {
-		return err
+		return fmt.Errorf("making a temporary directory (TMPDIR): %w", err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a leftover temporary directory does no harm
 	pod, err := newPod(dir)

@@ -89,7 +89,7 @@ func TestReportAsJSONAndAsPage(t *testing.T) {
 
 	status, _, errs = doctor(t, "-fake", "ok", "-html", filepath.Join(page, "cannot", "be"))
 	require.Equal(t, 2, status)
-	require.Contains(t, errs, "doctor: open ")
+	require.Contains(t, errs, "doctor: -html: open ")
 }
 
 func TestScopeAndResourceFlags(t *testing.T) {
@@ -153,7 +153,7 @@ func TestEmptyEnvironmentIsExplained(t *testing.T) {
 	clearEnvironment(t)
 	status, out, _ := doctor(t)
 	require.Equal(t, 1, status)
-	require.Regexp(t, `^✘ environment failure \(\S+\) AZURE_CLIENT_ID \(not set\) .* Fix needed: environment\. problem no workload identity is configured here: in a pod, the workload identity webhook did not change it, `, unwrapped(out))
+	require.Regexp(t, `^✘ environment failure \(\S+\) AZURE_CLIENT_ID \(not set\) .* Fix needed: environment\. problem no workload identity is configured here: in a pod, the workload identity webhook did not change the pod, `, unwrapped(out))
 	require.Contains(t, out, "AZURE_CLIENT_ID is not set")
 	status, out, errs := doctor(t, "-emit", "az")
 	require.Equal(t, 1, status)

@@ -27,7 +27,7 @@ func listFakes(out io.Writer) error {
 func (s *settings) enterFake() (cleanUp func(), err error) {
 	dir, err := os.MkdirTemp("", "doctor-")
 	if err != nil {
-		return func() {}, err
+		return func() {}, fmt.Errorf("making a temporary directory (TMPDIR): %w", err)
 	}
 	cleanUp = func() { _ = os.RemoveAll(dir) } // if that fails, the system clears its temporary files
 	pod, err := fakePod(s.fake, dir)

@@ -117,11 +117,24 @@ func (s *settings) parse(args []string, errs io.Writer) error {
 		err = fmt.Errorf("doctor takes flags only, not %q", flags.Arg(0))
 	} else if s.timeout <= 0 {
 		err = fmt.Errorf("-timeout %v is not positive", s.timeout)
+	} else {
+		err = s.check()
 	}
 	if err != nil {
 		fmt.Fprintln(errs, "doctor:", err)
 	}
 	return err
+}
+
+// check refuses flags that would have no effect.
+func (s *settings) check() error {
+	switch {
+	case s.emit == "" && s.force:
+		return errors.New("-force has no effect without -emit")
+	case s.emit != "" && (s.json || s.verbose || s.html != ""):
+		return errors.New("-emit prints no report, so -json, -html and -v have no effect")
+	}
+	return nil
 }
 
 func (s *settings) run(ctx context.Context, out, errs io.Writer) (int, error) {
@@ -172,7 +185,7 @@ func (s *settings) write(report diagnose.Report, out io.Writer) error {
 func writeFile(name string, write func(io.Writer) error) error {
 	f, err := os.Create(name)
 	if err != nil {
-		return err
+		return fmt.Errorf("-html: %w", err)
 	}
 	return errors.Join(write(f), f.Close())
 }

@@ -58,7 +58,7 @@ func (p *running) post(t *testing.T) *http.Response {
 func TestInvalidFaults(t *testing.T) {
 	for args, want := range map[string]string{
 		"-outage -throttle 1s":         "set only one of outage, throttle and refuse",
-		"-times 2":                     "times limits an outage",
+		"-times 2":                     "times needs outage, throttle or refuse",
 		"-times 0 -outage":             `times "0": not a positive number`,
 		"-refuse x":                    `refuse "x"`,
 		"-delay -1s":                   `delay "-1s": must not be negative`,

@@ -58,11 +58,11 @@ func run(ctx context.Context, out, logs io.Writer, s settings) (err error) {
 // start does everything up to accepting connections.
 func (f *fake) start(s settings) (err error) {
 	if s.lifetime < time.Second {
-		return fmt.Errorf("-lifetime %v is less than a second", s.lifetime)
+		return usageError{fmt.Errorf("-lifetime %v is less than a second", s.lifetime)}
 	}
 	setup, known := setups.Of(s.setup)
 	if s.setup != "" && !known {
-		return fmt.Errorf("unknown -setup %q; -setup list prints the known ones", s.setup)
+		return usageError{fmt.Errorf("unknown -setup %q; -setup list prints the known ones", s.setup)}
 	}
 	if f.ca, err = entratest.NewCA(); err != nil {
 		return err
@@ -91,13 +91,13 @@ func (f *fake) start(s settings) (err error) {
 
 func (f *fake) listenOn(addr string) (err error) {
 	if f.host, _, err = net.SplitHostPort(addr); err != nil {
-		return fmt.Errorf("-addr: %w", err)
+		return usageError{fmt.Errorf("-addr: %w", err)}
 	}
 	if ip := net.ParseIP(f.host); f.host == "" || ip != nil && ip.IsUnspecified() {
 		f.host = "127.0.0.1" // which works too
 	}
 	if f.listen, err = net.Listen("tcp", addr); err != nil {
-		return err
+		return fmt.Errorf("-addr: %w (127.0.0.1:0 takes any free port)", err)
 	}
 	_, port, err := net.SplitHostPort(f.listen.Addr().String())
 	if err != nil {
@@ -113,10 +113,12 @@ func (f *fake) listenForControl(addr string) (err error) {
 		return nil
 	}
 	if host, _, err := net.SplitHostPort(addr); err != nil || !isLoopback(host) {
-		return fmt.Errorf("-control %q is not a loopback address such as 127.0.0.1:8444", addr)
+		return usageError{fmt.Errorf("-control %q is not a loopback address such as 127.0.0.1:8444", addr)}
 	}
-	f.control, err = net.Listen("tcp", addr)
-	return err
+	if f.control, err = net.Listen("tcp", addr); err != nil {
+		return fmt.Errorf("-control: %w", err)
+	}
+	return nil
 }
 
 // serve returns nil when ctx has ended and the last requests have finished or been cut off.

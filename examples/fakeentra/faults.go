@@ -62,7 +62,7 @@ func (f faults) check() error {
 	case replies > 1:
 		return errors.New("set only one of outage, throttle and refuse")
 	case replies == 0 && url.Values(f).Has("times"):
-		return errors.New("times limits an outage, throttle or refusal: set one of them too")
+		return errors.New("times needs outage, throttle or refuse")
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type files []string
 func (made *files) prepare(dir string, certificate []byte) (caFile, volume string, err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "fakeentra-"); err != nil {
-			return "", "", err
+			return "", "", fmt.Errorf("making a temporary directory (TMPDIR): %w", err)
 		}
 		*made = append(*made, dir)
 	} else if err := os.MkdirAll(dir, 0o755); err != nil {

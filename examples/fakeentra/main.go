@@ -74,8 +74,18 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(redact.Messages(os.Stderr), "fakeentra:", err)
-		os.Exit(statusFailed)
+		os.Exit(statusOf(err))
 	}
+}
+
+// usageError is a mistake in the command that shows only when it runs.
+type usageError struct{ error }
+
+func statusOf(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return statusUsage
+	}
+	return statusFailed
 }
 
 func parse(args []string, errs io.Writer) (s settings, err error) {
@@ -107,7 +117,7 @@ func parse(args []string, errs io.Writer) (s settings, err error) {
 		err = errors.New("-setup already sets a fault: use it without other faults and without -control")
 	}
 	if err != nil {
-		fmt.Fprintln(errs, err)
+		fmt.Fprintln(errs, "fakeentra:", err)
 	}
 	return s, err
 }

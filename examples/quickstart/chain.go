@@ -51,7 +51,7 @@ func drawChain(out io.Writer, file federated, me identity, access azcore.AccessT
 			[]fact{{"url", file.Issuer}, {"audience", audience}, {"valid", until(file.Expiry)}}},
 		{"federated credential", "in Entra ID; matches the claims of the token",
 			[]fact{{"issuer", file.Issuer}, {"subject", file.Subject}, {"audience", audience}}},
-		{"managed identity", "got its access token with one POST, in " + brief(exchanged),
+		{"managed identity", "got its access token in one exchange, in " + brief(exchanged),
 			[]fact{{"client", me.clientID}, {"tenant", me.tenantID}}},
 		{"access token", "in memory now; a secret, so only a hash of it here", accessToken(access)},
 	}

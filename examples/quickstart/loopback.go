@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,7 +30,7 @@ type loopback struct {
 func startLoopback() (*loopback, error) {
 	dir, err := os.MkdirTemp("", "quickstart-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("making a temporary directory (TMPDIR): %w", err)
 	}
 	fakes := &entratest.PodOptions{Cluster: new(entratest.Cluster), Entra: &entratest.Server{RefreshIn: refreshIn}}
 	issuer, authority := httptest.NewTLSServer(fakes.Cluster), httptest.NewTLSServer(fakes.Entra)

@@ -22,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/entrafed/entrafed/credential"
@@ -43,11 +44,11 @@ func main() {
 	case err != nil: // parse has printed it
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) // Ctrl-C must clean up too
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // Ctrl-C must clean up too
 	err = run(ctx, os.Stdout, s)
 	stop()
 	if err != nil {
-		fmt.Fprintln(redact.Messages(os.Stderr), err)
+		fmt.Fprintln(redact.Messages(os.Stderr), "quickstart:", err)
 		os.Exit(1)
 	}
 }
@@ -63,12 +64,16 @@ func parse(args []string, errs io.Writer) (*settings, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	var err error
 	if flags.NArg() > 0 {
-		err := fmt.Errorf("unexpected argument %q: quickstart takes only flags", flags.Arg(0))
-		fmt.Fprintln(errs, err)
-		return nil, err
+		err = fmt.Errorf("unexpected argument %q: quickstart takes only flags", flags.Arg(0))
+	} else if s.timeout <= 0 {
+		err = fmt.Errorf("-timeout %v is not positive", s.timeout)
 	}
-	return s, nil
+	if err != nil {
+		fmt.Fprintln(errs, "quickstart:", err)
+	}
+	return s, err
 }
 
 // run chooses the mode. It is real if the environment contains any part of a workload identity,

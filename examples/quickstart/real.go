@@ -13,7 +13,6 @@ import (
 
 	"github.com/entrafed/entrafed/credential"
 	"github.com/entrafed/entrafed/internal/redact"
-	"github.com/entrafed/entrafed/tokenfile"
 )
 
 // runReal signs in with the environment that the workload identity webhook set up. It takes the
@@ -44,7 +43,7 @@ func runReal(ctx context.Context, out io.Writer, s *settings, cred *credential.C
 	drawChain(out, file, me, access, exchanged)
 	log := journal{out: out}
 	log.title()
-	log.step(exchanged, "GetToken for %s: read the token file, sent one POST.", s.scope)
+	log.step(exchanged, "GetToken for %s: read the token file and exchanged the token.", s.scope)
 	log.step(file.took, "Read the token file again to show its content.")
 	return nil
 }
@@ -55,14 +54,10 @@ func environment(name string) string { return strings.TrimSpace(os.Getenv(name))
 // printEnvironment shows what the webhook configured: paths and IDs. It hides passwords and tokens
 // that were set by mistake.
 func printEnvironment(out io.Writer) {
-	path := environment("AZURE_FEDERATED_TOKEN_FILE")
-	if path != "" {
-		path = tokenfile.New(path).String() // hides a token that was set instead of a path
-	}
 	for _, v := range []fact{
 		{"AZURE_CLIENT_ID", environment("AZURE_CLIENT_ID")},
 		{"AZURE_TENANT_ID", environment("AZURE_TENANT_ID")},
-		{"AZURE_FEDERATED_TOKEN_FILE", path},
+		{"AZURE_FEDERATED_TOKEN_FILE", environment("AZURE_FEDERATED_TOKEN_FILE")},
 		{"AZURE_AUTHORITY_HOST", environment("AZURE_AUTHORITY_HOST")},
 	} {
 		fmt.Fprintf(out, "  %-26s  %s\n", v.name, printable(cmp.Or(redact.URL(v.value), "(not set)")))

@@ -39,6 +39,8 @@ const (
 	Authority      Field = "authority"
 	Binding        Field = "identity binding" // on or off
 	Region         Field = "region"
+	Proxy          Field = "HTTP proxy"  // its name
+	Certificate    Field = "certificate" // of the endpoint
 	Policy         Field = "policy"
 	User           Field = "user" // whose token was also presented
 	Request        Field = "request"

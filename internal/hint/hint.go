@@ -12,11 +12,9 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/entrafed/entrafed/exchange"
@@ -52,19 +50,6 @@ func Of(err error) Hint {
 		return with.Hint()
 	}
 	return Hint{}
-}
-
-// OfFailure returns the hint for a request that got no reply; the zero value if nothing is known.
-func OfFailure(err error) Hint {
-	const windows = syscall.Errno(10061) // WSAECONNREFUSED, which is not Windows' syscall.ECONNREFUSED
-	if !errors.Is(err, syscall.ECONNREFUSED) && (runtime.GOOS != "windows" || !errors.Is(err, windows)) {
-		return Hint{}
-	}
-	return Hint{
-		Cause: "nothing listens at that address, or something on the way refuses the connection: a firewall, a network policy or, " +
-			"just after a pod starts, a service mesh's sidecar that is not ready",
-		Fix: "check that https to that host works from here; if it works after a while, have the program start after the sidecar",
-	}
 }
 
 // Settings describe the request, except for the federated token.

@@ -1,4 +1,4 @@
-// Package bearer adds access tokens to plain HTTP requests, for services without an SDK client.
+// Package bearer adds access tokens to HTTPS requests, for services without an SDK client.
 // Copy the file.
 //
 //	client := &http.Client{Transport: &bearer.Transport{

@@ -1,4 +1,4 @@
-// Package graph calls Microsoft Graph over plain HTTP, without its large SDK. Copy the file and
+// Package graph calls Microsoft Graph over HTTPS, without its large SDK. Copy the file and
 // package bearer.
 //
 //	client := graph.New(cred, nil)

@@ -19,7 +19,7 @@ var environments = []Setup{
 	{
 		Name: "not-injected", About: "the webhook did not change the pod, or not this container: all variables are missing",
 		Words: []string{
-			"no workload identity is configured here: in a pod, the workload identity webhook did not change it, or not this container",
+			"no workload identity is configured here: in a pod, the workload identity webhook did not change the pod, or not this container",
 			`the pod template needs the label ` + webhook.LabelUse + `: "true"`, webhook.AnnotationSkipContainers, "ephemeral", "AKS keeps it out of kube-system",
 		},
 		Break: without(EnvNames()...),
@@ -185,7 +185,7 @@ var environments = []Setup{
 	},
 	{
 		Name: "authority-misspelled", About: "the authority is a host that does not exist",
-		Words: []string{"https://login.microsoftonlin.com/", "no such host"},
+		Words: []string{"the authority's host, login.microsoftonlin.com, does not exist", "set AZURE_AUTHORITY_HOST (or Options.Cloud)"},
 		Break: with(envAuthority, "https://login.microsoftonlin.com"),
 	},
 	{
@@ -235,7 +235,7 @@ var environments = []Setup{
 	},
 	{
 		Name: "binding-proxy-misspelled", About: "the URL of the identity binding's proxy has a host that does not exist",
-		Words: []string{"no such host", "kube-proxy.invalid"},
+		Words: []string{"the name of the token proxy, kube-proxy.invalid, does not resolve", "AZURE_KUBERNETES_TOKEN_PROXY"},
 		Break: func(p *Pod) error {
 			p.bind()
 			p.Options.EnableAzureProxy, p.Env[envProxy] = true, "https://kube-proxy.invalid"

@@ -290,7 +290,7 @@ var federatedCredentials = []Setup{
 	},
 	{
 		Name: "certificate-untrusted", About: "a company's proxy inspects TLS, and the program does not trust its CA",
-		Words: []string{"https://login.microsoftonline.com/", "certificate signed by unknown authority"},
+		Words: []string{"the certificate of login.microsoftonline.com is not one that is trusted here", "package ca-certificates"},
 		Break: func(p *Pod) error {
 			p.here[authority] = failing(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})
 			return nil
@@ -303,7 +303,7 @@ var federatedCredentials = []Setup{
 	},
 	{
 		Name: "proxy-misspelled", About: "the only way out is a company's proxy, and its name is misspelled",
-		Words: []string{"no such host", "proxy.corp.exmaple"},
+		Words: []string{"the name of the HTTP proxy, proxy.corp.exmaple, does not resolve", "correct the proxy's name in HTTPS_PROXY"},
 		Break: func(p *Pod) error {
 			p.here[authority] = failing(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "proxy.corp.exmaple", IsNotFound: true}})
 			return nil

@@ -38,7 +38,7 @@ var tokenFiles = []Setup{
 	},
 	{
 		Name: "token-file-garbage", About: "the token's file does not hold a token",
-		Words: []string{"not a JSON Web Token", "segments where a JWT has 3"}, Break: written("hunter2hunter2\n"),
+		Words: []string{"not a JSON Web Token", "a JWT has 3 segments, and it has "}, Break: written("hunter2hunter2\n"),
 	},
 	{
 		Name: "token-file-utf16", About: "the token was copied by a shell that writes UTF-16",
