@@ -94,6 +94,16 @@ func TestAgentSignsInWithItsBlueprintsToken(t *testing.T) {
 	assert.NotContains(t, claims, "scp")
 }
 
+// Other clouds have their own scopes for token exchange.
+func TestAgentOfAnotherCloud(t *testing.T) {
+	for _, scope := range []string{"api://AzureADTokenExchangeUSGov/.default", "api://AzureADTokenExchangeChina/.default"} {
+		a := newAgency(t)
+		t1 := tokenFor(t, a.Server, with(a.blueprintForm(t, agentID), "scope", scope))
+		t2 := tokenFor(t, a.Server, with(a.agentForm(t, agentID, t1), "scope", scope))
+		tokenFor(t, a.Server, a.userForm(t, t1, t2, agentUser))
+	}
+}
+
 func TestAgentSignsInAsItsUserAccount(t *testing.T) {
 	a := newAgency(t)
 	t1 := tokenFor(t, a.Server, a.blueprintForm(t, agentID))

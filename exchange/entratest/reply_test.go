@@ -77,9 +77,14 @@ func TestRefuseFillsInTheRequest(t *testing.T) {
 		90002:   "Tenant 'contoso' not found.",
 		500011:  "The resource principal named https://vault.azure.net was not found in the tenant named contoso.",
 		7000272: "The certificate with identifier '",
+		50034:   "The user account mia@contoso.example does not exist in the contoso directory.",
+		500131:  "audience is '" + clientID + "'",
+		70003:   "unsupported grant type 'client_credentials'",
+		900561:  "only accepts POST requests. Received a POST request.",
+		900144:  "the following parameter: 'client_assertion'",
 	} {
 		s.Enqueue(entratest.Refuse(code))
-		_, body := do(t, s, post(t, validForm(t)))
+		_, body := do(t, s, post(t, with(validForm(t), "username", "mia@contoso.example")))
 		got := decode[errorReply](t, body)
 		assert.Contains(t, got.ErrorDescription, text)
 		assert.True(t, strings.HasPrefix(got.ErrorDescription, "AADSTS"+strconv.Itoa(code)+": "), got.ErrorDescription)
