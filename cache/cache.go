@@ -75,10 +75,14 @@ type Cache[K comparable] struct {
 	entries sync.Map // K to *entry[K]; written under mu
 
 	// mu guards the fields below and every entry's plain fields. It is never held while user code
-	// runs, except for the methods of contexts and Group.
-	mu          sync.Mutex
-	launches    uint64            // flights so far
-	invalidated map[string]uint64 // launches when a token was invalidated; kept while a flight or a shared answer could hold the token
+	// runs, except for a context's methods and a key's Group.
+	mu       sync.Mutex
+	launches uint64 // flights so far
+
+	// invalidated maps a token to launches at the time it was invalidated. It is kept while a
+	// flight or a shared answer could still hold the token.
+	invalidated map[string]uint64
+
 	store[K]
 }
 

@@ -455,7 +455,7 @@ func TestPauseIsOverWhenItsContextIs(t *testing.T) {
 		c := cache.New(func(ctx context.Context, _, _ string) (azcore.AccessToken, error) {
 			ended, cancel := context.WithCancel(ctx)
 			cancel()
-			for range 100 { // its timer and its context end together
+			for range 100 { // both the timer and the context are ready
 				if cache.FlightOf(ctx).Pause(ended, 0) {
 					again++
 				}

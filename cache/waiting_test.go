@@ -301,7 +301,7 @@ func TestInvalidatedAnswerIsNotSharedHoweverLateItCame(t *testing.T) {
 	})
 }
 
-// The failure of a fetch in flight goes with the group, even if the server asked for a pause.
+// Forget also drops the failure of a fetch in flight, even one that asks for a pause.
 func TestForgottenGroupIsNotPaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := cache.New(func(context.Context, member, string) (azcore.AccessToken, error) {
@@ -316,7 +316,7 @@ func TestForgottenGroupIsNotPaused(t *testing.T) {
 	})
 }
 
-// A waiter may run late, when its key has been forgotten and has a new token.
+// A waiter may wake only after its key was forgotten and got a new token.
 func TestLateWaiterGetsTheKeysNewToken(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that it usually does run late
 	var fetches atomic.Int32

@@ -69,7 +69,7 @@
 //
 // # Refusals by a resource
 //
-// The SDK client answers a claims challenge, through GetToken. Nobody answers a plain 401, so a
+// The SDK client answers a claims challenge, through GetToken. A plain 401 is not answered, so a
 // token that was revoked, or issued before a role was granted, stays in use until it is due for
 // refresh. To replace it earlier, give each client the policy [Credential.InvalidateOn401], or call
 // [Credential.Invalidate].

@@ -88,7 +88,7 @@ func (e *Error) Error() string {
 func (e *Error) Summary() string {
 	refused := e.refused()
 	if refused == nil {
-		failure := failureOf(e.err)
+		failure := cmp.Or(failureOf(e.failed()), e.err)
 		if late, ok := errors.AsType[*overdueError](failure); ok {
 			// Several timeouts can end the wait; which one does varies.
 			return "no " + late.what + " in time"
@@ -104,7 +104,7 @@ func (e *Error) Summary() string {
 		code = fmt.Sprintf("HTTP %d, not the reply of a token endpoint", said.StatusCode)
 	}
 	parts := []string{code}
-	if _, ok := errors.AsType[*Error](e.err); ok {
+	if _, ok := errors.AsType[*Error](e.failed()); ok {
 		parts = []string{"no token for " + e.chain(), code}
 	}
 	if h := refused.stable; h.Cause != "" {
@@ -115,7 +115,7 @@ func (e *Error) Summary() string {
 
 // chain returns the request and, if an earlier step of it failed, that step.
 func (e *Error) chain() string {
-	inner, ok := errors.AsType[*Error](e.err)
+	inner, ok := errors.AsType[*Error](e.failed())
 	switch {
 	case !ok:
 		return e.asked
@@ -135,7 +135,7 @@ func (e *Error) Fix() string { return e.hint().Fix }
 // agent": the one that failed, or that had not finished when the caller gave up. It is empty if
 // there was no such exchange.
 func (e *Error) Step() string {
-	if inner, ok := errors.AsType[*Error](e.err); ok {
+	if inner, ok := errors.AsType[*Error](e.failed()); ok {
 		return inner.step
 	}
 	gaveUp, ok := errors.AsType[interface {
@@ -198,15 +198,24 @@ func (e *Error) block() string {
 
 // cause returns what went wrong, at the step that failed.
 func (e *Error) cause() error {
-	if inner, ok := errors.AsType[*Error](e.err); ok {
+	if inner, ok := errors.AsType[*Error](e.failed()); ok {
 		return inner.cause()
+	}
+	return e.err
+}
+
+// failed returns how the exchange failed, or nil if it has not. If the caller gave up, e.err also
+// wraps the reason for that, which can be any error, even another GetToken's.
+func (e *Error) failed() error {
+	if around, ok := e.err.(interface{ Last() error }); ok {
+		return around.Last()
 	}
 	return e.err
 }
 
 // refused returns Entra ID's refusal, or nil.
 func (e *Error) refused() *refusedError {
-	refused, _ := errors.AsType[*refusedError](e.err)
+	refused, _ := errors.AsType[*refusedError](e.failed())
 	return refused
 }
 
@@ -214,7 +223,7 @@ func (e *Error) hint() hint.Hint {
 	if refused := e.refused(); refused != nil {
 		return refused.hint
 	}
-	return hint.OfFailure(e.err, e.at)
+	return hint.OfFailure(e.failed(), e.at)
 }
 
 // state describes what happened around a refusal: a back-off, a context that ended, a later
@@ -282,14 +291,14 @@ type refusedError struct {
 	refusal   *exchange.Error
 	token     *tokenfile.Token // nil if the presented assertion is unreadable
 	presented string           // the token's claims, which are not secret
-	ofUser    bool             // a user's token was presented, too
+	badUser   bool             // the user's token that was also presented is unreadable
 	hint      hint.Hint
 	stable    hint.Hint // the hint without parts that differ between attempts
 }
 
 // refused explains Entra ID's refusal of k's request.
 func (c *core) refused(refusal *exchange.Error, k key, r exchange.Request) *refusedError {
-	e, d := &refusedError{refusal: refusal, ofUser: r.UserAssertion != ""}, k.identity.Value().derivation
+	e, d := &refusedError{refusal: refusal}, k.identity.Value().derivation
 	derived := d.agent != ""
 	token, err := tokenfile.Parse(r.Assertion)
 	switch {
@@ -307,10 +316,12 @@ func (c *core) refused(refusal *exchange.Error, k key, r exchange.Request) *refu
 			e.presented += "; " + more.what + audience(token)
 		}
 	}
+	_, unreadable := tokenfile.Parse(r.UserAssertion)
+	e.badUser = r.UserAssertion != "" && unreadable != nil
 	settings := hint.Settings{
 		ClientID: r.ClientID, TenantID: r.TenantID, Scope: strings.Join(r.Scopes, " "),
 		Host: c.client.Host(), Binding: c.client.TokenProxy(), BindingOffered: env(envTokenProxy) != "",
-		Source: c.source.name, FromFile: c.source.file, Derived: derived, Delegated: d.hasUser(), UserToken: e.ofUser, Now: time.Now(),
+		Source: c.source.name, FromFile: c.source.file, Derived: derived, Delegated: d.hasUser(), BadUserToken: e.badUser, Now: time.Now(),
 	}
 	e.hint = hint.For(refusal, e.token, settings)
 	settings.Stable = true
@@ -328,11 +339,10 @@ func (e *refusedError) Unwrap() error { return e.refusal }
 func (e *refusedError) Hint() hint.Hint { return e.hint }
 
 // stale reports whether the federated token may have been replaced since it was read. It is false
-// for nil.
+// for nil, and for a user's bad token, which must not cost others the blueprint's token.
 func (e *refusedError) stale() bool {
 	return e != nil && slices.ContainsFunc(e.refusal.EntraCodes, func(code int) bool {
-		ofUsersToken := e.ofUser && code == hint.Unreadable // a user's bad token must not cost others their blueprint's token
-		return hint.StaleAssertion(code) && !ofUsersToken
+		return hint.StaleAssertion(code) && (code != hint.Unreadable || !e.badUser)
 	})
 }
 

@@ -161,8 +161,8 @@ type staleKey struct{}
 // first token's issuer and subject with the other application and present that token.
 //
 // The scope is that of the authority's cloud. A token that Entra ID refused as stale is replaced.
-// Errors are as for [Credential.GetToken]. The other credential waits at most 30 s for the token,
-// and the exchange behind it goes on if the other's callers give up.
+// Errors are as for [Credential.GetToken]. The other credential waits at most 30 s for the token.
+// If its callers give up, the exchange continues.
 func (c *Credential) Assertion(ctx context.Context) (string, error) {
 	options := policy.TokenRequestOptions{Scopes: []string{hint.ExchangeScope(c.Host())}}
 	k, err := c.key(&options)

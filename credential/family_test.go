@@ -594,6 +594,23 @@ func TestUsersBadTokenLeavesTheBlueprintsTokenAlone(t *testing.T) {
 	})
 }
 
+// If the user's token is readable, the federated token may be the malformed one.
+func TestReadableUserTokenIsNotBlamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFamilyRig(t)
+		r.refusals(50027)
+		c := onBehalfOf(t, r.credential(t), r.userToken(t, "ann@contoso.example"))
+		go func() {
+			time.Sleep(time.Millisecond)
+			require.NoError(t, r.Projection.Rotate())
+		}()
+		r.Entra.SetDelay(time.Second)
+		_, err := c.GetToken(t.Context(), scope(graphScope))
+		require.ErrorContains(t, err, "likely cause: the federated token is malformed")
+		require.Len(t, r.Entra.Requests(), 2, "the file was read again")
+	})
+}
+
 // The steps of an agent share the flight's time, which covers a long PropagationTimeout.
 func TestLongPropagationOfABlueprint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -609,10 +626,13 @@ func TestLongPropagationOfABlueprint(t *testing.T) {
 func TestPauseOfABlueprintCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFamilyRig(t)
+		_, log := r.listen()
 		r.Entra.Enqueue(entratest.Throttle(10 * time.Minute)) // with jitter, at most 12 minutes
 		agent := agentOf(t, r.credential(t), agentID)
 		_, err := agent.GetToken(t.Context(), scope(vault))
 		require.ErrorContains(t, err, "429")
+		synctest.Wait()
+		require.Equal(t, []string{"WARN entrafed: throttled", "WARN entrafed: throttled"}, lines(t, log), "the blueprint's exchange and the agent's")
 		time.Sleep(9 * time.Minute)
 		_, err = agent.GetToken(t.Context(), scope(storage))
 		require.ErrorContains(t, err, "asked to wait")

@@ -156,6 +156,12 @@ func waited(ctx context.Context, pause time.Duration, rec *record, last *refused
 	return cache.FlightOf(ctx).Pause(ctx, pause)
 }
 
+// throttled reports whether Entra ID asked for a pause, at this step or an earlier one.
+func throttled(err error) bool {
+	e, ok := errors.AsType[*exchange.Error](err)
+	return ok && e.RetryAfter > 0 && (e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusServiceUnavailable)
+}
+
 // pauseAsked returns the pause that Entra ID asked for. Only on 429 and 503 is the header meant for
 // clients.
 func pauseAsked(err error) time.Duration {

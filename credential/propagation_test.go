@@ -41,12 +41,12 @@ func TestOverloadIsRetriedAfterFiveSecondsAtTheEarliest(t *testing.T) {
 	})
 }
 
-// Propagation may be over at the last moment of the budget, but an overload is not sooner over for
-// it.
+// A last retry when the budget ends can help with propagation. With an overload, it would come too
+// soon.
 func TestOverloadIsNotRetriedAtTheBudgetsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBareRig(t)
-		r.Entra.SetDelay(7 * time.Second) // 15 s, the budget, end less than 5 s after the second reply
+		r.Entra.SetDelay(7 * time.Second) // the budget of 15 s ends less than 5 s after the second reply
 		refused := entratest.Refuse(90033)
 		refused.Status = 400
 		r.Entra.SetReply(&refused)

@@ -53,8 +53,8 @@ type Options struct {
 // token, and follows no redirects. It reads at most 1 MiB of a reply.
 //
 // If ctx ends, Run reports what it has. Each request takes at most 10 seconds; reading the
-// federated token takes at most 30 seconds, and so does an exchange, if it has no
-// PropagationTimeout. Runs may be concurrent; they share nothing.
+// federated token takes at most 30 seconds. So does an exchange, unless
+// Credential.PropagationTimeout is set. Runs may be concurrent; they share nothing.
 func Run(ctx context.Context, options *Options) Report {
 	w := newWalk(options)
 	start := time.Now()

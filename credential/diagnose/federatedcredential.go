@@ -129,8 +129,8 @@ func (w *walk) unanswered(l *Link, err error) {
 // unreached records that a host did not reply. final means that retrying will not help.
 func (l *Link) unreached(problem string, err error, fix string) (final bool) {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	if untrusted {
-		fix = hint.TrustCA
+	if h := hint.OfFailure(err, hint.Endpoint{}); untrusted {
+		fix = h.Fix
 	}
 	_, final = errors.AsType[interface {
 		error

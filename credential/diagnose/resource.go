@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -79,12 +80,17 @@ func (w *walk) judge(ctx context.Context, l *Link, r reply) {
 // judgeWithoutToken compares the reply with one to a request without a token, because a resource
 // that does not check tokens answers both in the same way.
 func (w *walk) judgeWithoutToken(ctx context.Context, l *Link, r reply) {
-	const public = "give a URL that is not public"
+	const (
+		public    = "give a URL that is not public"
+		unchecked = "the resource answers, but a second request, without a token, failed, so it is unknown whether it checks tokens: "
+	)
 	switch without, err := w.fetch(ctx, w.options.Resource, ""); {
 	case err != nil:
-		l.warn("the resource answers, but a second request, without a token, failed, so it is unknown whether it checks tokens: "+err.Error(), "run this again")
+		l.warn(unchecked+err.Error(), "run this again")
 	case without.status == r.status:
 		l.warn("the resource answers the same without a token, so its reply says nothing about the token", public)
+	case slices.Contains([]int{http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooManyRequests}, without.status), without.status >= http.StatusInternalServerError:
+		l.warn(unchecked+without.statusText(), "run this again")
 	case r.status >= http.StatusBadRequest:
 		l.warn("the resource accepts the token but cannot serve this URL", "check the URL, and the API version in it")
 	default:
@@ -103,7 +109,7 @@ func (w *walk) judgeVault(l *Link, code string) (known bool) {
 		l.fail("the key vault is reachable only through a private endpoint", "use an approved private endpoint, with DNS that resolves the vault's name to it; "+
 			"or allow public access: az keyvault update --public-network-access Enabled")
 	case "ForbiddenByPolicy":
-		l.fail("no access policy of the key vault allows the identity to do this", "give it that permission, together with those that it already has, because the command replaces the list: "+
+		l.fail("no access policy of the key vault allows the identity to do this", "list the new permission and all that the identity already has, because the command replaces them: "+
 			"az keyvault set-policy --object-id "+w.objectID+" --secret-permissions PERMISSIONS")
 	case "ForbiddenByRbac":
 		l.fail("the key vault accepts the token, but the identity has no role that allows this", "assign a role: az role assignment create --assignee-object-id "+w.objectID+

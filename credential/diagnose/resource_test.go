@@ -56,7 +56,7 @@ func TestVaultsCodeIsExplained(t *testing.T) {
 	for name, want := range map[string]string{
 		"vault-firewall":             "az keyvault network-rule add",
 		"vault-private":              "private endpoint",
-		"no-access-policy":           "with those that it already has, because the command replaces the list: az keyvault set-policy --object-id ",
+		"no-access-policy":           "all that the identity already has, because the command replaces them: az keyvault set-policy --object-id ",
 		"no-role-assignment":         "az role assignment create --assignee-object-id ",
 		"token-for-another-resource": "ask for https://vault.azure.net/.default",
 		"vault-of-another-tenant":    "AZURE_TENANT_ID",

@@ -124,7 +124,7 @@ func show(ctx context.Context, out io.Writer, pod *entratest.Pod, blueprint *cre
 	return nil
 }
 
-// printRequests prints the fields of each request. Of a secret it prints only the name.
+// printRequests prints the fields of each request. For secrets, it prints only the field's name.
 func printRequests(out io.Writer, pod *entratest.Pod) {
 	for i, r := range pod.Entra.Requests() {
 		fmt.Fprintf(out, "  POST %d\n", i+1)

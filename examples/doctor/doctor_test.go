@@ -33,7 +33,7 @@ func doctor(t *testing.T, args ...string) (status int, out, errs string) {
 	t.Setenv("TMPDIR", t.TempDir()) // read only on Unix
 	var o, e bytes.Buffer
 	status = run(t.Context(), args, &o, &e)
-	require.NotContains(t, o.String()+e.String(), "eyJ", "a token")
+	require.NotContains(t, o.String()+e.String(), "eyJhbGciOi", "a token")
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	require.NoError(t, err)
 	require.Empty(t, left, "the fake's files are removed")
@@ -185,7 +185,7 @@ func TestEmitRefusesATokenThatCannotWork(t *testing.T) {
 		"issuer-within-the-cluster":   "give the cluster a public issuer first (AKS: az aks update --enable-oidc-issuer; kube-apiserver: --service-account-issuer), or use -force",
 		"issuer-with-private-address": "give the cluster a public issuer first",
 		"issuer-with-private-name":    "give the issuer a public https URL first, or use -force", // a CI server's
-		"binding-not-enabled":         "it is for the token proxy of an AKS identity binding, which needs no such federated credential; use -force",
+		"binding-not-enabled":         "it is for the token proxy of an AKS identity binding, which does not need this federated credential; use -force",
 	} {
 		status, out, errs := doctor(t, "-fake", fake, "-emit", "graph")
 		require.Equal(t, 1, status, fake)
@@ -222,7 +222,7 @@ func TestMisplacedSecretsAreNotPrinted(t *testing.T) {
 			require.NoError(t, os.Remove(page))
 		}
 		require.NotContains(t, out+errs+string(html), "hunter2", "%s %v", place, args)
-		require.NotContains(t, string(html), "eyJ", place)
+		require.NotContains(t, string(html), "eyJhbGciOi", place)
 	}
 	clearEnvironment(t)
 	for _, plant := range plants {
@@ -250,6 +250,8 @@ func TestInvalidCommandIsStatus2(t *testing.T) {
 		"argument": {[]string{"scope"}, `doctor takes flags only, not "scope"`},
 		"proxy":    {[]string{"-azure-proxy=perhaps"}, "invalid boolean value"},
 		"timeout":  {[]string{"-timeout", "0s"}, "-timeout 0s is not positive"},
+		"force":    {[]string{"-force"}, "-force has no effect without -emit"},
+		"report":   {[]string{"-emit", "az", "-json"}, "-emit prints no report"},
 		"fake":     {[]string{"-fake", "nonesuch"}, `-fake "nonesuch" is not known; -fake list prints the names`},
 		"emit":     {[]string{"-emit", "arm"}, `-emit "arm" is not one of az, azwi, bicep, terraform, graph, portal, kubernetes`},
 	} {

@@ -30,8 +30,8 @@ func (s *settings) runEmit(ctx context.Context, out, errs io.Writer) (int, error
 	if !strings.HasPrefix(workload.Audience, exchangeAudience) {
 		fmt.Fprintf(errs, "doctor: the token's audience is %q, not %s: make sure that this is the right token before you register it\n", workload.Audience, exchangeAudience)
 	}
-	if hint.ForTokenProxy(token) && !s.force {
-		return statusMisconfigured, fmt.Errorf("the token's audience is %q: it is for the token proxy of an AKS identity binding, which needs no such federated credential; use -force to print one anyway", workload.Audience)
+	if hint.ForTokenProxy(token) && s.emit != "kubernetes" && !s.force {
+		return statusMisconfigured, fmt.Errorf("the token's audience is %q: it is for the token proxy of an AKS identity binding, which does not need this federated credential; use -force to print it anyway", workload.Audience)
 	}
 	if hint.Private(workload.Issuer) && !s.force {
 		return statusMisconfigured, fmt.Errorf("the token's issuer is %q, which Entra ID cannot reach, so a federated credential for it cannot work: "+

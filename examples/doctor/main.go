@@ -161,7 +161,13 @@ func (s *settings) run(ctx context.Context, out, errs io.Writer) (int, error) {
 	if err := s.write(report, out); err != nil {
 		return statusUsage, err
 	}
-	return map[diagnose.Verdict]int{diagnose.OK: statusOK, diagnose.Misconfigured: statusMisconfigured, diagnose.Transient: statusTransient}[report.Verdict], nil
+	switch report.Verdict {
+	case diagnose.OK:
+		return statusOK, nil
+	case diagnose.Transient:
+		return statusTransient, nil
+	}
+	return statusMisconfigured, nil
 }
 
 // write prints the report and, with -html, writes the page.

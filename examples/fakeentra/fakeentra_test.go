@@ -225,20 +225,23 @@ func TestInvalidSettings(t *testing.T) {
 	used := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(used, "volume"), 0o755))
 	for name, row := range map[string]struct {
-		s    settings
-		want string
+		s      settings
+		want   string
+		status int
 	}{
-		"lifetime":          {settings{addr: "127.0.0.1:0", lifetime: time.Millisecond}, "-lifetime 1ms is less than a second"},
-		"address":           {settings{addr: "127.0.0.1", lifetime: time.Hour}, "-addr: address 127.0.0.1: missing port"},
-		"port":              {settings{addr: "127.0.0.1:-1", lifetime: time.Hour}, "-1"},
-		"directory in use":  {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: used}, "already exists: choose another -dir"},
-		"directory is file": {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: os.Args[0]}, "not a directory"},
-		"control":           {settings{addr: "127.0.0.1:0", lifetime: time.Hour, control: "0.0.0.0:0"}, `-control "0.0.0.0:0" is not a loopback address`},
-		"setup":             {settings{addr: "127.0.0.1:0", lifetime: time.Hour, setup: "nothing"}, `unknown -setup "nothing"; -setup list prints the known ones`},
+		"lifetime":          {settings{addr: "127.0.0.1:0", lifetime: time.Millisecond}, "-lifetime 1ms is less than a second", 2},
+		"address":           {settings{addr: "127.0.0.1", lifetime: time.Hour}, "-addr: address 127.0.0.1: missing port", 2},
+		"port":              {settings{addr: "127.0.0.1:-1", lifetime: time.Hour}, "-addr: ", 1},
+		"directory in use":  {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: used}, "already exists: choose another -dir", 1},
+		"directory is file": {settings{addr: "127.0.0.1:0", lifetime: time.Hour, dir: os.Args[0]}, "not a directory", 1},
+		"control":           {settings{addr: "127.0.0.1:0", lifetime: time.Hour, control: "0.0.0.0:0"}, `-control "0.0.0.0:0" is not a loopback address`, 2},
+		"setup":             {settings{addr: "127.0.0.1:0", lifetime: time.Hour, setup: "nothing"}, `unknown -setup "nothing"; -setup list prints the known ones`, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, logs bytes.Buffer
-			assert.ErrorContains(t, run(t.Context(), &out, &logs, row.s), row.want)
+			err := run(t.Context(), &out, &logs, row.s)
+			assert.ErrorContains(t, err, row.want)
+			assert.Equal(t, row.status, statusOf(err))
 			assert.Empty(t, out.String())
 		})
 	}
@@ -308,7 +311,7 @@ func TestWrongFlagsQuoteNoSecret(t *testing.T) {
 			_, err := parse([]string{arg}, &errs)
 			require.Error(t, err, arg)
 			assert.NotContains(t, errs.String(), "hunter2")
-			assert.NotContains(t, errs.String(), "eyJ")
+			assert.NotContains(t, errs.String(), "eyJhbGciOi")
 		}
 	}
 }

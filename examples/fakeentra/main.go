@@ -81,6 +81,8 @@ func main() {
 // usageError is a mistake in the command that shows only when it runs.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 func statusOf(err error) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return statusUsage

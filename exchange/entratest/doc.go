@@ -86,9 +86,9 @@
 //	}
 //
 // A bubble cannot end before its goroutines do. A refresh in the background ends after at most 30
-// s. For a request that hangs or is delayed, cancel its context and wait for its sender. RSA keys
-// are generated on first use. That takes about 0.1 s of real time, more under the race detector,
-// and none of the bubble's time.
+// seconds. For a request that hangs or is delayed, cancel its context and wait for its sender. RSA
+// keys are generated on first use. That takes about 0.1 s of real time, more under the race
+// detector, and none of the bubble's time.
 //
 // In FIPS mode (GODEBUG=fips140=on or only), crypto/rand collects entropy when it is first used and
 // when goroutines use it at the same time, and panics if that happens in a bubble. This package

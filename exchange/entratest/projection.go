@@ -110,6 +110,7 @@ func (p *Projection) write(token string) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
+	dir = filepath.Clean(dir)
 	file := filepath.Join(dir, p.name)
 	err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(token), 0o644), os.Chmod(file, 0o644))
 	for at := filepath.Dir(file); len(at) >= len(dir); at = filepath.Dir(at) { // containers of other users read it, whatever the umask

@@ -214,7 +214,8 @@ func (w *replyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// seconds formats a Retry-After. It rounds up: rounded down, half a second would ask for no wait.
+// seconds formats a Retry-After. It rounds up, because half a second rounded down would ask for
+// no wait.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

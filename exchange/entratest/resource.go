@@ -94,9 +94,9 @@ func (s *Server) AllowResource(resources ...string) {
 
 // IssueV2 makes the tokens for a resource v2.0 access tokens, as for an application whose manifest
 // has requestedAccessTokenVersion 2. audience becomes their aud; Entra uses the application's ID.
-// "" means the resource as requested. Their iss is the one of the host's cloud, even if the server
-// runs at another address, which its discovery document then names. IssueV2 does not register the
-// resource in the sense of [Server.AllowResource].
+// "" means the resource as requested. Their iss is that of the cloud that the request's host
+// belongs to. A server at another address names that address in its discovery document, so the two
+// differ. IssueV2 does not register the resource in the sense of [Server.AllowResource].
 func (s *Server) IssueV2(resource, audience string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,9 +26,9 @@ import (
 //     itself, 70025 if there are no credentials at all, otherwise 700211), the subject (700213, or
 //     7002138 if only its case differs) and the audience (700212). Tokens that Entra issued are
 //     refused if they are a user's (700229), an application's that is not a managed identity
-//     (700226), for another purpose (700227) or, with [Policy.NoChaining], this server's
-//     (700231). The tenant's policy on federation comes last, if
-//     [Server.SetPolicy] set one (700223, 700238).
+//     (700226), for another purpose (700227) or, with [Policy.NoChaining], issued by this server
+//     (700231). The tenant's policy on federation comes last, if [Server.SetPolicy] set one (700223,
+//     700238).
 //  5. The times: a lifetime over 25 h, or unknown because iat or exp is missing (70023), and more
 //     than 5 minutes past expiry or before nbf (700024).
 //  6. The signature: the issuer cannot be reached (90061), its documents are unusable (50166), they

@@ -21,8 +21,8 @@ type directory map[string]*tenant
 //
 //   - an issuer that is not an https URL
 //   - an issuer or subject of more than 600 characters
-//   - a name that is not 3 to 120 letters, digits, hyphens and underscores, or starts with one of
-//     the latter two
+//   - a name that is not 3 to 120 letters, digits, hyphens and underscores, or that starts with
+//     a hyphen or an underscore
 //   - more than one audience
 //   - a second credential with the same name, or the same issuer and subject, on one identity
 //   - a 21st credential on one identity

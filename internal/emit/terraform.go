@@ -40,9 +40,9 @@ func terraform(wl Workload) (string, error) {
 	return fill(terraformText, hcl, nameOfIdentity(wl), credentialName(wl), wl.Issuer, wl.Subject, wl.Audience), nil
 }
 
-// steady contains characters whose strings Unicode's normalization form C leaves unchanged: no
-// combining characters, but letters of Latin, Cyrillic, kana, Han, Hangul syllables and emoji. The
-// list is not complete, but an error is better than a changed subject.
+// steady lists characters that Unicode's normalization form C leaves unchanged in any combination:
+// Latin and Cyrillic letters, kana, Han, Hangul syllables and emoji, but no combining characters.
+// The list is not complete, but an error is better than a changed subject.
 var steady = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x0020, 0x02ff, 1}, {0x0400, 0x0482, 1}, {0x048a, 0x052f, 1}, {0x3041, 0x3096, 1}, {0x30a1, 0x30fa, 1},

@@ -80,7 +80,7 @@ var catalogue = []Entry{
 		Code: 7002137, Field: Subject,
 		Means: "no federated credential of the agent identity has the token's subject",
 		Cause: "{client} has no federated credential for the subject {subject}, which Entra ID itself issued",
-		Fix:   "compare it with the subject that Entra ID's message expects, and present a token with that one",
+		Fix:   "present a token with the subject that Entra ID's message expects",
 	},
 	{
 		Code: 7002138, Field: Subject,
@@ -106,7 +106,7 @@ var catalogue = []Entry{
 		Code: 70023, Field: Lifetime,
 		Means: "the token's lifetime is too long or unknown",
 		Cause: "the federated token's lifetime exceeds 25 h, or the token lacks iat or exp",
-		Fix:   "use a token that lives at most 24 h and has iat and exp",
+		Fix:   "use a token that lives at most 25 h and has iat and exp",
 		Pod:   "use a token that lives at most 86400 s (expirationSeconds of the projected volume)",
 	},
 	{

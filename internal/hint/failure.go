@@ -2,9 +2,11 @@ package hint
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -35,7 +37,7 @@ func OfFailure(err error, at Endpoint) Hint {
 		return Hint{}
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return Hint{Field: Certificate, Cause: "the certificate of " + at.Host + " is not one that is trusted here", Fix: TrustCA}
+		return ofCertificate(err, at)
 	}
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound {
 		return unresolved(lookup.Name, at)
@@ -43,7 +45,35 @@ func OfFailure(err error, at Endpoint) Hint {
 	return Hint{}
 }
 
-// unresolved returns the hint for a name that does not exist.
+// atProxy reports whether the HTTP proxy could not be reached. net/http marks such errors.
+func atProxy(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "proxyconnect"
+}
+
+// ofCertificate returns the hint for a certificate that could not be verified.
+func ofCertificate(err error, at Endpoint) Hint {
+	whose := at.Host
+	if atProxy(err) {
+		whose = "the HTTP proxy"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return Hint{
+			Field: Certificate, Cause: "the certificate of " + whose + " has expired or is not valid yet, or this machine's clock is wrong",
+			Fix: "check this machine's clock; if it is right, find out what answers instead",
+		}
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return Hint{
+			Field: Certificate, Cause: "the certificate of " + whose + " is for another name",
+			Fix: "check DNS, /etc/hosts and HTTPS_PROXY for what answers instead",
+		}
+	}
+	return Hint{Field: Certificate, Cause: "the certificate of " + whose + " is not trusted here", Fix: TrustCA}
+}
+
+// unresolved returns the hint for a name that does not exist. A name other than the endpoint's is
+// the HTTP proxy's.
 func unresolved(name string, at Endpoint) Hint {
 	switch {
 	case !strings.EqualFold(strings.TrimSuffix(name, "."), hostname(at.Host)):
@@ -55,6 +85,11 @@ func unresolved(name string, at Endpoint) Hint {
 		return Hint{
 			Field: Binding, Cause: "the name of the token proxy, " + name + ", does not resolve",
 			Fix: "check that AZURE_KUBERNETES_TOKEN_PROXY has the webhook's value, and that DNS works in the cluster",
+		}
+	case KnownAuthority(at.Host) && !slices.ContainsFunc(clouds, func(c cloud) bool { return slices.Contains(c.hosts, at.Host) }):
+		return Hint{
+			Field: Region, Cause: "the regional endpoint " + at.Host + " does not exist",
+			Fix: "correct or unset AZURE_REGIONAL_AUTHORITY_NAME",
 		}
 	case !KnownAuthority(at.Host):
 		return Hint{

@@ -62,7 +62,7 @@ type Settings struct {
 	FromFile                  bool   // Source is a file
 	Derived                   bool   // the request presented a token from an earlier exchange
 	Delegated                 bool   // the token is for a user, so scopes may be single permissions
-	UserToken                 bool   // a user's token was also presented
+	BadUserToken              bool   // the user's token that was also presented is unreadable
 	Now                       time.Time
 	Stable                    bool // leave out what differs between two refusals with the same cause
 }

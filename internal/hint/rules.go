@@ -61,7 +61,7 @@ var rules = []rule{
 	// The wrong token altogether.
 	{
 		codes: []int{Unreadable}, field: User,
-		applies: func(f *facts) bool { return f.UserToken && (f.Derived || !f.unreadable) },
+		applies: func(f *facts) bool { return f.BadUserToken && (f.Derived || !f.unreadable) },
 		cause:   "the user's token is not a JSON Web Token that Entra ID can read",
 		fix:     "pass the access token that the user's client sent to this application, whole and without anything around it",
 	},

@@ -66,7 +66,10 @@ func AudienceToRegister(t tokenfile.Token, authority string) string {
 			return audience
 		}
 	}
-	return strings.Join(t.Audience, " ")
+	if len(t.Audience) == 0 {
+		return ""
+	}
+	return t.Audience[0] // a federated credential has only one
 }
 
 // FromEntra reports whether Entra ID issued the token.

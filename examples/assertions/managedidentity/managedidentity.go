@@ -1,7 +1,7 @@
 // Package managedidentity signs an app registration in to Microsoft Entra ID with a user-assigned
-// managed identity instead of a secret or certificate, for credential.Options.Assertion. It gives a
-// workload on an Azure VM access to resources in another tenant. A managed identity cannot have
-// that, but an app registration that trusts it can. It has no dependencies; copy the file.
+// managed identity instead of a secret or certificate, for credential.Options.Assertion. It lets a
+// workload on an Azure VM access resources in another tenant. A managed identity cannot do that
+// itself, but an app registration that trusts it can. It has no dependencies; copy the file.
 //
 // For resources in the managed identity's own tenant, grant it access and use azidentity instead.
 //
@@ -53,7 +53,7 @@ const DefaultEndpoint = "http://169.254.169.254/metadata/identity/oauth2/token"
 const (
 	apiVersion = "2018-02-01"
 	maxReply   = 64 << 10 // bytes; a reply with a token has about 2 KiB
-	maxQuote   = 300      // bytes of an error's description
+	maxQuote   = 300      // characters quoted of an error's code and of its description
 )
 
 // Options configures [New]. The zero value is ready to use in the public cloud.

@@ -115,7 +115,7 @@ func (s *Source) Assertion(ctx context.Context) (string, error) {
 	return svid.Marshal(), nil
 }
 
-// hint explains the two refusals that a deployment can fix, based on the table in the endpoint's
+// hint explains the two failures that a deployment can fix, based on the table in the endpoint's
 // standard.
 func (s *Source) hint(err error) string {
 	switch status.Code(err) {

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
@@ -25,15 +27,22 @@ import (
 // concurrent use.
 //
 // It calls the credential for each request, because the credential caches tokens. When the service
-// answers 401, it invalidates the token, so that the next request carries a new one. It does not
-// retry the request. It neither answers claims challenges nor announces that it could; Azure SDK
-// clients do both.
+// answers 401, it invalidates the token, at most once a minute, so that the next request carries a
+// new one. It does not retry the request. It neither answers claims challenges nor announces that
+// it could; Azure SDK clients do both.
 type Transport struct {
 	Credential *credential.Credential // required
 	Scope      string                 // required, such as "https://graph.microsoft.com/.default"
 	Host       string                 // required: the only host that gets tokens, with a port if the URLs have one
 	Base       http.RoundTripper      // nil means http.DefaultTransport
+
+	mu       sync.Mutex
+	replaced time.Time // when a token was last invalidated
 }
+
+// pause is the least time between two replacements. A service that refuses every token must not
+// cause an exchange per request.
+const pause = time.Minute
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -50,9 +59,19 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response, err := base.RoundTrip(authorized)
 	if err == nil && response.StatusCode == http.StatusUnauthorized {
-		t.Credential.Invalidate(token)
+		t.refused(token)
 	}
 	return response, err
+}
+
+// refused invalidates a token that the service refused, unless another was just replaced.
+func (t *Transport) refused(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.replaced.IsZero() || time.Since(t.replaced) >= pause {
+		t.replaced = time.Now()
+		t.Credential.Invalidate(token)
+	}
 }
 
 // authorize returns a copy of the request with the token. A RoundTripper must not modify its

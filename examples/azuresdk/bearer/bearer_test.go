@@ -73,6 +73,19 @@ func TestRefusedTokenIsReplaced(t *testing.T) {
 	assert.Equal(t, 2, p.Exchanges())
 }
 
+// Otherwise each request would cost an exchange, and Entra ID would throttle the identity.
+func TestServiceThatRefusesEveryTokenCostsOneReplacement(t *testing.T) {
+	p := newPod(t, ok)
+	p.Serve("closed.example", scope, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	c := &http.Client{Transport: &bearer.Transport{Credential: p.Credential(), Scope: scope, Host: "closed.example", Base: p.HTTP().Transport}}
+	for range 20 {
+		status, err := get(t, c, "https://closed.example/orders")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusUnauthorized, status)
+	}
+	assert.Equal(t, 2, p.Exchanges())
+}
+
 func TestTokenStaysWithItsHost(t *testing.T) {
 	p := newPod(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://elsewhere.example/", http.StatusTemporaryRedirect)

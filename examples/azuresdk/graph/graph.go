@@ -41,7 +41,8 @@ func New(cred *credential.Credential, base http.RoundTripper) *Client {
 	}}}
 }
 
-// Get decodes the resource at path into a value. The path starts with the API version.
+// Get decodes the resource at path into a value. The path starts with the API version. For the next
+// page of a list, pass its @odata.nextLink without https://graph.microsoft.com.
 func (c *Client) Get(ctx context.Context, path string, into any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+path, nil)
 	if err != nil {

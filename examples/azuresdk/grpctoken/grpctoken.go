@@ -25,7 +25,11 @@ import (
 //
 // Each call asks the credential, which caches tokens. If there is no token, the call fails with the
 // code Unavailable and the credential's error text. gRPC's default, Unauthenticated, would look
-// like the server's answer.
+// like the server's answer. Unavailable does not mean that a retry will help: the text says what to
+// fix. The credential limits how often it asks Entra ID.
+//
+// A token that the server refuses stays in use until the credential refreshes it. To replace it at
+// once, call Credential.Invalidate.
 func New(cred azcore.TokenCredential, scope string) credentials.PerRPCCredentials {
 	return perRPC{cred, scope}
 }

@@ -7,12 +7,16 @@
 //	}
 //	client, err := kgo.NewClient(append(options, kgo.ConsumeTopics("orders"))...)
 //
+// While the credential fails, a producer keeps its records and tries again. To give up, set
+// kgo.RecordDeliveryTimeout, or produce with a context that ends.
+//
 // The token is for the namespace's own host. https://eventhubs.azure.net is for Event Hubs' other
 // protocols. The identity needs the role Azure Event Hubs Data Sender or Data Receiver.
 //
 // The client requests a token for each connection. If the server reports the session's lifetime,
 // the client signs in again before its end, over the same connection. Otherwise it reconnects when
-// the server closes the connection.
+// the server closes the connection. A token that the server refuses stays in use until the
+// credential refreshes it. To replace it at once, call Credential.Invalidate.
 //
 // # Sources
 //

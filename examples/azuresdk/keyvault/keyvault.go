@@ -27,8 +27,8 @@ import (
 
 // New returns a client for a vault's secrets. options may be nil and is not modified.
 //
-// The client requests a new token after every 401. InvalidateOn401 replaces the refused token
-// first, so that the call succeeds. Without it, the client would get the same token from the cache.
+// After a 401, the client requests a token again. InvalidateOn401 makes it a new one, so that the
+// call succeeds. Without it, the client would get the refused token from the cache.
 func New(vaultURL string, cred *credential.Credential, options *azsecrets.ClientOptions) (*azsecrets.Client, error) {
 	var o azsecrets.ClientOptions
 	if options != nil {

@@ -47,7 +47,8 @@ const (
 // New returns a connector for [database/sql.OpenDB]. Each new connection gets a token from the
 // credential. If the server refuses the token, the next connection gets a new one.
 //
-// config comes from the driver, for example from mysql.ParseDSN. New copies it. The token is sent
+// config comes from mysql.ParseDSN. A Config made in code must set TLS itself, because the driver
+// evaluates TLSConfig only when it connects. New copies config. The token is sent
 // in clear text, so New refuses a config that allows a connection without TLS or to an unverified
 // server. Set tls=true.
 func New(config *mysql.Config, cred *credential.Credential) (driver.Connector, error) {

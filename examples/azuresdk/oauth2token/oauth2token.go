@@ -30,6 +30,9 @@ import (
 //
 // Every Token call uses ctx, because oauth2.TokenSource takes none. Pass the program's context, not
 // a request's. When it ends, Token no longer waits.
+//
+// A token that the server refuses stays in use until the credential refreshes it. To replace it at
+// once, call Credential.Invalidate.
 func New(ctx context.Context, cred azcore.TokenCredential, scope string) oauth2.TokenSource {
 	return &source{ctx, cred, scope}
 }

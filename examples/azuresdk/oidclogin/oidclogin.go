@@ -29,7 +29,9 @@
 //
 // golang.org/x/oauth2 authenticates clients with a secret only. [Transport] adds the assertion to
 // its requests, for both the code and the refresh grant. A program that already has a login can use
-// Transport alone, with oauth2.AuthStyleInParams and no secret.
+// Transport alone, with oauth2.AuthStyleInParams and no secret. Give its http.Client a
+// CheckRedirect that returns http.ErrUseLastResponse: a redirect would send the code or the refresh
+// token to another host.
 //
 // Identify users by ID.Subject, which is unique to this application, or by the claims tid and oid.
 // Names and e-mail addresses can change and be reassigned.

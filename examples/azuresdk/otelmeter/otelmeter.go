@@ -120,10 +120,12 @@ func classify(err error) (outcome, errorType string) {
 	switch {
 	case ok && (refusal.StatusCode == http.StatusTooManyRequests || refusal.StatusCode == http.StatusServiceUnavailable):
 		return Throttled, known(refusal.Code)
-	case ok:
-		return Refused, known(refusal.Code)
 	case errors.Is(err, context.DeadlineExceeded):
 		return Failed, "timeout"
+	case ok && refusal.Code != "" && refusal.StatusCode < http.StatusInternalServerError:
+		return Refused, known(refusal.Code)
+	case ok: // not a refusal, such as a proxy's page
+		return Failed, known(refusal.Code)
 	default:
 		return Failed, other
 	}

@@ -41,5 +41,5 @@ var otherScope = situation{
 		require.NoError(t, err)
 		return outcome{short(waited), float64(waited)}
 	},
-	check: func(t *testing.T, us, them outcome) { require.Greater(t, them.cost, 100*us.cost) },
+	check: func(t *testing.T, us, them outcome) { require.Greater(t, them.cost, 10*us.cost) },
 }

@@ -292,7 +292,7 @@ func (x netRow) run(t *testing.T, http2 bool) {
 
 	patience := 10 * time.Second
 	if x.hangs {
-		patience = 100 * time.Millisecond
+		patience = 300 * time.Millisecond
 	}
 	ask := func(claims string) (azcore.AccessToken, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -369,7 +369,7 @@ func TestConnections(t *testing.T) {
 		{name: "a dialler that hangs", dial: func(ctx context.Context) (net.Conn, error) {
 			select {
 			case <-ctx.Done():
-			case <-time.After(500 * time.Millisecond): // long after the caller has left
+			case <-time.After(3 * time.Second): // long after both callers have left
 			}
 			return nil, os.ErrDeadlineExceeded
 		}, hangs: true, want: hung},

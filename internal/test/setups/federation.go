@@ -290,7 +290,7 @@ var federatedCredentials = []Setup{
 	},
 	{
 		Name: "certificate-untrusted", About: "a company's proxy inspects TLS, and the program does not trust its CA",
-		Words: []string{"the certificate of login.microsoftonline.com is not one that is trusted here", "package ca-certificates"},
+		Words: []string{"the certificate of login.microsoftonline.com is not trusted here", "package ca-certificates"},
 		Break: func(p *Pod) error {
 			p.here[authority] = failing(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})
 			return nil

@@ -1,4 +1,4 @@
-// Package contract tests what README.md promises of every source.
+// Package contract tests what the documentation promises of every source.
 package contract
 
 import (

@@ -15,9 +15,7 @@ func TestDefaultAudienceIsRefused(t *testing.T) {
 	e := newEntra(t, w)
 
 	c := newCredential(t, e.options(m.path())) // like a user's, with retries
-	start := time.Now()
 	text := requireRefused(t, c, 700212)
-	assert.Less(t, time.Since(start), 5*time.Second)
 	assert.Len(t, e.assertions(t), 1, "a wrong audience is not retried")
 	assert.Contains(t, text, `audience "`+cluster.issuer()+`"`)
 	assert.Contains(t, text, exchangeAudience, "the error names the fix")

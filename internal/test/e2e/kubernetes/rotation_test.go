@@ -62,5 +62,5 @@ func TestReadersSeeOneOfTheTokensDuringTheSwap(t *testing.T) {
 	}
 	close(stop)
 	require.NoError(t, <-failed)
-	assert.Greater(t, reads, 300)
+	assert.Positive(t, reads)
 }
