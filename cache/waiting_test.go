@@ -193,8 +193,8 @@ func TestRefusedTokenIsLikeOneInItsFinalSeconds(t *testing.T) {
 		next func(context.Context) (azcore.AccessToken, error)
 		want result
 	}{
-		"callers wait for a new one":           {brings("new", time.Second, time.Hour), result{"new", nil, time.Second}},
-		"and get the old one if there is none": {fails(errDown, time.Second), result{"old", nil, time.Second}},
+		"callers wait for a new one":        {brings("new", time.Second, time.Hour), result{"new", nil, time.Second}},
+		"but get the old one if that fails": {fails(errDown, time.Second), result{"old", nil, time.Second}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

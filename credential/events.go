@@ -78,7 +78,7 @@ func (r *record) finished(ctx context.Context, expiresOn time.Time, err error) {
 	level, message := slog.LevelInfo, "exchange"
 	switch {
 	case event.Err == nil:
-	case throttled(event.Err):
+	case requested(event.Err) > 0:
 		level, message = slog.LevelWarn, "throttled"
 	case event.Background:
 		level, message = slog.LevelWarn, "background exchange failed"

@@ -156,21 +156,20 @@ func waited(ctx context.Context, pause time.Duration, rec *record, last *refused
 	return cache.FlightOf(ctx).Pause(ctx, pause)
 }
 
-// throttled reports whether Entra ID asked for a pause, at this step or an earlier one.
-func throttled(err error) bool {
-	e, ok := errors.AsType[*exchange.Error](err)
-	return ok && e.RetryAfter > 0 && (e.StatusCode == http.StatusTooManyRequests || e.StatusCode == http.StatusServiceUnavailable)
-}
-
-// pauseAsked returns the pause that Entra ID asked for. Only on 429 and 503 is the header meant for
-// clients.
-func pauseAsked(err error) time.Duration {
-	if _, ok := errors.AsType[*Error](err); ok {
-		return 0 // Entra ID asked it of an earlier step, whose own key remembers it
-	}
+// requested returns the pause that Entra ID asked for, at this step or an earlier one. Only on 429
+// and 503 is the header meant for clients.
+func requested(err error) time.Duration {
 	e, ok := errors.AsType[*exchange.Error](err)
 	if !ok || e.StatusCode != http.StatusTooManyRequests && e.StatusCode != http.StatusServiceUnavailable {
 		return 0
 	}
 	return e.RetryAfter
+}
+
+// pauseAsked returns the pause that Entra ID asked for at this step.
+func pauseAsked(err error) time.Duration {
+	if _, ok := errors.AsType[*Error](err); ok {
+		return 0 // Entra ID asked it of an earlier step, whose own key remembers it
+	}
+	return requested(err)
 }

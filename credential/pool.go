@@ -20,8 +20,8 @@ import (
 // Failures are remembered per key, so one tenant's failures do not affect another. Create a Pool
 // with [NewPool]. It is safe for concurrent use.
 //
-// Nothing runs between exchanges. An identity that is no longer used costs nothing beyond the
-// cache's bound.
+// Nothing runs between exchanges. An unused identity takes up no more than its place in the cache,
+// which is bounded.
 type Pool struct{ core *core }
 
 // PoolOptions configure a [Pool]. Assertion is required.

@@ -100,7 +100,8 @@ func (w *walk) judgeWithoutToken(ctx context.Context, l *Link, r reply) {
 
 // judgeVault explains a key vault's refusal by its code
 // (https://learn.microsoft.com/azure/key-vault/general/rest-error-codes; ForbiddenByConnection:
-// microsoft/multimodal-ai#171).
+// microsoft/multimodal-ai#171; that set-policy replaces: Azure/azure-cli@3093c03,
+// src/azure-cli/azure/cli/command_modules/keyvault/custom.py).
 func (w *walk) judgeVault(l *Link, code string) (known bool) {
 	switch code {
 	case "ForbiddenByFirewall":

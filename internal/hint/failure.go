@@ -17,8 +17,8 @@ type Endpoint struct {
 	Binding bool   // Host is the token proxy of an identity binding
 }
 
-// TrustCA is the fix for a certificate that is not trusted.
-const TrustCA = "check the CA certificates in the container's image (package ca-certificates): a proxy that inspects TLS needs its own CA there; " +
+// trustCA is the fix for a certificate that is not trusted.
+const trustCA = "check the CA certificates in the container's image (package ca-certificates): a proxy that inspects TLS needs its own CA there; " +
 	"for the token proxy of an identity binding, AZURE_KUBERNETES_CA_FILE names the CA"
 
 // OfFailure returns the hint for a request that got no reply; the zero value if nothing is known.
@@ -69,13 +69,13 @@ func ofCertificate(err error, at Endpoint) Hint {
 			Fix: "check DNS, /etc/hosts and HTTPS_PROXY for what answers instead",
 		}
 	}
-	return Hint{Field: Certificate, Cause: "the certificate of " + whose + " is not trusted here", Fix: TrustCA}
+	return Hint{Field: Certificate, Cause: "the certificate of " + whose + " is not trusted here", Fix: trustCA}
 }
 
 // unresolved returns the hint for a name that does not exist. A name other than the endpoint's is
 // the HTTP proxy's.
 func unresolved(name string, at Endpoint) Hint {
-	switch {
+	switch c := cloudOfHost(at.Host); {
 	case !strings.EqualFold(strings.TrimSuffix(name, "."), hostname(at.Host)):
 		return Hint{
 			Field: Proxy, Cause: "the name of the HTTP proxy, " + name + ", does not resolve",
@@ -86,15 +86,15 @@ func unresolved(name string, at Endpoint) Hint {
 			Field: Binding, Cause: "the name of the token proxy, " + name + ", does not resolve",
 			Fix: "check that AZURE_KUBERNETES_TOKEN_PROXY has the webhook's value, and that DNS works in the cluster",
 		}
-	case KnownAuthority(at.Host) && !slices.ContainsFunc(clouds, func(c cloud) bool { return slices.Contains(c.hosts, at.Host) }):
-		return Hint{
-			Field: Region, Cause: "the regional endpoint " + at.Host + " does not exist",
-			Fix: "correct or unset AZURE_REGIONAL_AUTHORITY_NAME",
-		}
-	case !KnownAuthority(at.Host):
+	case c.name == "":
 		return Hint{
 			Field: Authority, Cause: "the authority's host, " + at.Host + ", does not exist",
 			Fix: "set AZURE_AUTHORITY_HOST (or Options.Cloud) to your cloud's authority, which az cloud show prints (endpoints.activeDirectory)",
+		}
+	case !slices.Contains(c.hosts, at.Host):
+		return Hint{
+			Field: Region, Cause: "the regional endpoint " + at.Host + " does not exist",
+			Fix: "correct or unset AZURE_REGIONAL_AUTHORITY_NAME",
 		}
 	}
 	return Hint{}

@@ -384,7 +384,8 @@ func (f *facts) tenantInAuthority() bool {
 }
 
 // fromGitHub reports whether the token is a GitHub workflow's. A GitHub Enterprise Server has its
-// own issuer.
+// own issuer. For the forms of subjects, see
+// https://docs.github.com/actions/reference/security/oidc.
 func (f *facts) fromGitHub() bool {
 	return hostOf(f.token.Issuer) == "token.actions.githubusercontent.com" || strings.HasPrefix(f.token.Subject, "repo:")
 }

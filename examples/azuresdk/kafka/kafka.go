@@ -7,8 +7,8 @@
 //	}
 //	client, err := kgo.NewClient(append(options, kgo.ConsumeTopics("orders"))...)
 //
-// While the credential fails, a producer keeps its records and tries again. To give up, set
-// kgo.RecordDeliveryTimeout, or produce with a context that ends.
+// While the credential fails, a producer keeps its records and tries again (franz-go v1.22.3). To
+// give up, set kgo.RecordDeliveryTimeout, or produce with a context that ends.
 //
 // The token is for the namespace's own host. https://eventhubs.azure.net is for Event Hubs' other
 // protocols. The identity needs the role Azure Event Hubs Data Sender or Data Receiver.
